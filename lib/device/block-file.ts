@@ -1,0 +1,323 @@
+// A regular file or block device, open on every queue of an engine.
+
+import { closedError, ringboltError, systemError } from '../errors.js';
+import { Lease } from '../memory/lease.js';
+import type { BufferPool } from '../memory/pool.js';
+import { FLAG_DURABLE, OpKind, type NativeEngine, type NativeFile } from '../native.js';
+import { IO_CLASSES, FileRef } from '../schedule/operation.js';
+import type { Scheduler } from '../schedule/scheduler.js';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidType, invalidValue } from '../validate.js';
+import { types } from 'node:util';
+import type { BatchResult, BlockTarget, IoOptions, Transfer, WriteOptions } from './block-target.js';
+import type { Copier } from './copier.js';
+import { Batch, promiseSink } from './sinks.js';
+
+type TransferKind = typeof OpKind.read | typeof OpKind.write;
+
+/** What a file needs of its engine. */
+export interface FileHost {
+  readonly native: NativeEngine;
+  readonly scheduler: Scheduler;
+  readonly pool: BufferPool;
+  readonly copier: Copier;
+  forget(file: BlockFile): void;
+}
+
+interface Modes {
+  readonly ioClass: number;
+  readonly flags: number;
+}
+
+const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0 };
+
+/** An open file. Made by {@link Engine.open}. */
+export class BlockFile implements BlockTarget {
+  readonly #host: FileHost;
+  readonly #ref: FileRef;
+  /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */
+  readonly blockSize: number;
+  /** Whether reads and writes bypass the page cache (O_DIRECT). */
+  readonly direct: boolean;
+  /** What was asked for and could not be had, in words; empty if nothing. */
+  readonly remarks: string;
+  #closing: Promise<void> | undefined;
+  #flushing: Promise<void> | undefined;
+  #nextFlush: Promise<void> | undefined;
+  #flushError: Error | undefined;
+
+  /** @internal */
+  constructor(host: FileHost, path: string, opened: NativeFile) {
+    this.#host = host;
+    this.#ref = new FileRef(path, opened.slot, opened.generation, opened.size);
+    this.blockSize = opened.alignment;
+    this.direct = opened.direct;
+    this.remarks = opened.remarks;
+  }
+
+  /** As it was given to {@link Engine.open}. */
+  get path(): string {
+    return this.#ref.path;
+  }
+
+  /** Bytes: at opening, grown by this file's own writes. */
+  get size(): number {
+    return this.#ref.size;
+  }
+
+  /**
+   * Reads from byte `offset` until `into` is full.
+   *
+   * @returns the bytes read; fewer than asked for only at the end of the file.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`,
+   * `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`, `ERR_RINGBOLT_OVERLOADED`,
+   * `ERR_RINGBOLT_POOL_EXHAUSTED`, or the operating system's code; all as rejections.
+   */
+  read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
+    return this.#transfer(OpKind.read, offset, into, options);
+  }
+
+  /**
+   * Writes all of `from` at byte `offset`, or rejects with `bytesDone`.
+   *
+   * @returns the bytes written, always the length of `from`.
+   * @throws what {@link read} does, and with `durable` the error of a flush that failed before.
+   */
+  write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
+    return this.#transfer(OpKind.write, offset, from, options);
+  }
+
+  /**
+   * Many reads, one promise. Nothing is read if any argument is wrong; otherwise it settles when all have ended, with the
+   * error of the first that failed, if any.
+   *
+   * @throws what {@link read} does.
+   */
+  readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult> {
+    return this.#batch(OpKind.read, ops, options);
+  }
+
+  /** Many writes, one promise; otherwise as {@link readBatch}. */
+  writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult> {
+    return this.#batch(OpKind.write, ops, options);
+  }
+
+  /**
+   * Puts every write that had resolved before this call on stable storage. Concurrent flushes join: one runs, one waits.
+   * After a flush has failed, all later ones and all durable writes reject until the file is opened again: Linux reports
+   * such an error once, and a flush that succeeded afterwards would not mean that the data is safe.
+   *
+   * @throws `ERR_RINGBOLT_CLOSED`, or the operating system's code.
+   */
+  flush(options?: IoOptions): Promise<void> {
+    try {
+      const { ioClass } = readModes(options, false);
+      if (this.#closing !== undefined) throw closedError('file', this.path);
+      if (this.#nextFlush !== undefined) return this.#nextFlush;
+      if (this.#flushing === undefined) {
+        this.#flushing = this.#runFlush(ioClass).finally(() => {
+          this.#flushing = undefined;
+        });
+        return this.#flushing;
+      }
+      // The one that runs began before this call, so it does not cover all that it must.
+      const startNext = () => {
+        this.#nextFlush = undefined;
+        this.#flushing = this.#runFlush(ioClass).finally(() => {
+          this.#flushing = undefined;
+        });
+        return this.#flushing;
+      };
+      this.#nextFlush = this.#flushing.then(startNext, startNext);
+      return this.#nextFlush;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /**
+   * Refuses new operations, waits for those that are under way, and closes the file. A second call returns the same promise. Does
+   * not flush.
+   *
+   * @throws the operating system's code, where closing found that earlier buffered writes had failed.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { native, scheduler } = this.#host;
+    await Promise.allSettled([this.#flushing, this.#nextFlush]);
+    await this.#ref.whenIdle();
+    await scheduler.control(OpKind.removeFile, this.#ref);
+    const failure = await native.closeFile(this.#ref.slot, this.#ref.generation);
+    this.#host.forget(this);
+    if (failure.errno !== 0) throw systemError(failure, { path: this.path });
+  }
+
+  /** @internal Makes the file known to all queues; must come first. */
+  async install(): Promise<void> {
+    const result = await this.#host.scheduler.control(OpKind.installFile, this.#ref);
+    if (result < 0) throw systemError({ errno: -result, syscall: 'open', detail: '' }, this.#ref);
+  }
+
+  async #runFlush(ioClass: number): Promise<void> {
+    if (this.#flushError !== undefined) throw this.#flushError;
+    const { scheduler } = this.#host;
+    if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
+    const op = scheduler.take();
+    op.kind = OpKind.dataSync;
+    op.file = this.#ref;
+    op.ioClass = ioClass;
+    op.sink = promiseSink;
+    try {
+      await scheduler.submitForPromise(op);
+    } catch (error) {
+      this.#flushError = error as Error;
+      throw error;
+    }
+  }
+
+  #transfer(
+    kind: TransferKind,
+    offset: number,
+    buffer: Lease | Uint8Array,
+    options: WriteOptions | undefined,
+  ): Promise<number> {
+    try {
+      const modes = options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      this.#check(kind, offset, buffer, modes);
+      const { scheduler } = this.#host;
+      if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
+      if (!Lease.is(buffer)) return this.#copy(kind, offset, buffer, modes);
+      const op = this.#operation(kind, offset, buffer, modes);
+      op.sink = promiseSink;
+      return scheduler.submitForPromise(op);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #batch(
+    kind: TransferKind,
+    ops: readonly Transfer[],
+    options: WriteOptions | undefined,
+  ): Promise<BatchResult> {
+    try {
+      const modes = options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      this.#checkBatch(kind, ops, modes);
+      const { scheduler } = this.#host;
+      if (!scheduler.hasRoomFor(ops.length)) throw scheduler.overloaded(ops.length);
+      const batch = new Batch(ops.length);
+      for (let index = 0; index < ops.length; index++) {
+        const { offset, buffer } = ops[index]!;
+        if (Lease.is(buffer)) {
+          const op = this.#operation(kind, offset, buffer, modes);
+          op.sink = batch;
+          op.index = index;
+          scheduler.submit(op);
+        } else {
+          this.#copy(kind, offset, buffer, modes).then(
+            (bytes) => {
+              batch.succeed(index, bytes);
+            },
+            (error: unknown) => {
+              batch.fail(index, error as Error);
+            },
+          );
+        }
+      }
+      return batch.promise;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #operation(kind: TransferKind, offset: number, lease: Lease, modes: Modes) {
+    const op = this.#host.scheduler.take();
+    op.kind = kind;
+    op.file = this.#ref;
+    op.offset = offset;
+    op.length = lease.bytes;
+    op.unit = lease.unit;
+    op.lease = lease;
+    op.ioClass = modes.ioClass;
+    op.flags = modes.flags;
+    return op;
+  }
+
+  #copy(kind: TransferKind, offset: number, array: Uint8Array, modes: Modes): Promise<number> {
+    return this.#host.copier.transfer({ kind, file: this.#ref, offset, array, ...modes });
+  }
+
+  #checkBatch(kind: TransferKind, ops: readonly Transfer[], modes: Modes): void {
+    if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
+    if (ops.length === 0) throw invalidValue('ops', 'must not be empty', ops);
+    const leases = new Set<Lease>();
+    for (const op of ops as readonly unknown[]) {
+      if (typeof op !== 'object' || op === null) throw invalidType('ops', 'an array of objects', op);
+      const { offset, buffer } = op as Partial<Transfer>;
+      this.#check(kind, offset, buffer, modes);
+      if (!Lease.is(buffer)) continue;
+      if (leases.has(buffer)) {
+        throw ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in this batch twice');
+      }
+      leases.add(buffer);
+    }
+  }
+
+  #check(kind: TransferKind, offset: unknown, buffer: unknown, modes: Modes): void {
+    checkInteger('offset', offset, 0);
+    const length = this.#checkMemory(kind, buffer);
+    if (offset > Number.MAX_SAFE_INTEGER - length) {
+      checkInteger('offset + length', offset + length, 0);
+    }
+    if (offset % this.blockSize !== 0 || length % this.blockSize !== 0) {
+      throw this.#misaligned(offset, length);
+    }
+    if (this.#closing !== undefined) throw closedError('file', this.path);
+    if (modes.flags !== 0 && this.#flushError !== undefined) throw this.#flushError;
+  }
+
+  /** The bytes that `buffer` has, if it can be used at all. */
+  #checkMemory(kind: TransferKind, buffer: unknown): number {
+    const name = kind === OpKind.read ? 'into' : 'from';
+    if (Lease.is(buffer)) {
+      const obstacle = buffer.obstacle(this.#host.pool);
+      if (obstacle !== undefined) throw obstacle;
+      if (buffer.bytes === 0) throw invalidValue(name, 'must not be detached', buffer);
+      return buffer.bytes;
+    }
+    if (!types.isUint8Array(buffer)) throw invalidType(name, 'a Lease or Uint8Array', buffer);
+    if (types.isSharedArrayBuffer(buffer.buffer)) {
+      throw invalidType(name, 'memory of one thread, not a SharedArrayBuffer', buffer);
+    }
+    if (buffer.length === 0) throw invalidValue(name, 'must not be empty or detached', buffer);
+    return buffer.length;
+  }
+
+  #misaligned(offset: number, length: number): Error {
+    const [name, value] = offset % this.blockSize === 0 ? ['length', length] : ['offset', offset];
+    return ringboltError(
+      'ERR_RINGBOLT_MISALIGNED',
+      `The ${name} ${value} is not a multiple of the block size, ${this.blockSize} bytes`,
+      { path: this.path, offset, length },
+    );
+  }
+}
+
+const READ_OPTIONS = ['ioClass'] as const;
+const WRITE_OPTIONS = ['ioClass', 'durable'] as const;
+
+function readModes(options: WriteOptions | undefined, write: boolean): Modes {
+  if (options === undefined) return DEFAULT_MODES;
+  checkOptions('options', options, write ? WRITE_OPTIONS : READ_OPTIONS);
+  const { ioClass = 'foreground', durable = false } = options;
+  checkOneOf('options.ioClass', ioClass, IO_CLASSES);
+  checkBoolean('options.durable', durable);
+  return { ioClass: IO_CLASSES.indexOf(ioClass), flags: durable ? FLAG_DURABLE : 0 };
+}

@@ -1,0 +1,51 @@
+// What can be read and written in blocks: a file, a device, later a volume.
+
+import type { Lease } from '../memory/lease.js';
+import type { IoClass } from '../schedule/operation.js';
+
+export interface IoOptions {
+  /** Background operations wait while foreground ones do. Default `'foreground'`. */
+  readonly ioClass?: IoClass;
+}
+
+export interface WriteOptions extends IoOptions {
+  /** Resolves only when the data is on stable storage (RWF_DSYNC). Default false. */
+  readonly durable?: boolean;
+}
+
+/** One part of a batch. */
+export interface Transfer {
+  /** In the file, bytes. */
+  readonly offset: number;
+  /** A lease goes to the kernel as it is; any other Uint8Array is copied. The whole of it is meant. */
+  readonly buffer: Lease | Uint8Array;
+}
+
+export interface BatchResult {
+  /** Sum of `transferred`. */
+  readonly bytesTotal: number;
+  /** Bytes of each transfer, in the order given. Reads are short only at the end of the file. */
+  readonly transferred: Uint32Array;
+}
+
+/**
+ * Offsets and lengths are bytes and multiples of {@link blockSize}. Concurrent operations are not ordered. Every failure, wrong
+ * arguments included, arrives as a rejection. Memory that is not a lease must be left alone until the
+ * promise settles.
+ */
+export interface BlockTarget {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */
+  readonly blockSize: number;
+  /** Resolves to the bytes read: fewer than asked for only at the end of the file. */
+  read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number>;
+  /** Resolves to the bytes written, always all; rejects otherwise, with `bytesDone`. */
+  write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number>;
+  readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult>;
+  writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult>;
+  /** Makes durable every write that had resolved before the call. */
+  flush(options?: IoOptions): Promise<void>;
+  close(): Promise<void>;
+}

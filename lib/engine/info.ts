@@ -1,0 +1,92 @@
+// What an engine is made of: what was asked for, what was got, and why anything is missing.
+
+import type { NativeInfo } from '../native.js';
+
+/** An optional ability of the backend. */
+export interface FeatureInfo {
+  readonly name: string;
+  readonly active: boolean;
+  /** Why it is not active; empty if it is. */
+  readonly reason: string;
+}
+
+export interface QueueInfo {
+  readonly index: number;
+  /** The NUMA node whose CPUs were asked for, if one was. */
+  readonly node: number | undefined;
+  /** CPUs asked for; empty: any. */
+  readonly cpusAsked: readonly number[];
+  /** CPUs that the queue's thread may run on. */
+  readonly cpus: readonly number[];
+  readonly features: readonly FeatureInfo[];
+  /** What was not got, in words; empty if all was. */
+  readonly remarks: string;
+}
+
+export interface MemoryInfo {
+  readonly poolBytes: number;
+  /** Bytes of the pool that lie in huge pages. */
+  readonly hugeBytes: number;
+  /** What was not got, in words; empty if all was. */
+  readonly remarks: string;
+}
+
+export interface EngineInfo {
+  readonly backend: 'io_uring';
+  readonly depth: number;
+  readonly queues: readonly QueueInfo[];
+  readonly memory: MemoryInfo;
+}
+
+interface Placement {
+  readonly node: number | undefined;
+  readonly cpus: readonly number[];
+}
+
+export function describeEngine(
+  got: NativeInfo,
+  asked: readonly Placement[],
+  options: { readonly depth: number; readonly hugePages: boolean },
+): EngineInfo {
+  return {
+    backend: 'io_uring',
+    depth: options.depth,
+    queues: got.queues.map((queue, index) => {
+      const { node, cpus } = asked[index]!;
+      return {
+        index,
+        node,
+        cpusAsked: cpus,
+        cpus: queue.cpus,
+        features: queue.features,
+        remarks: placementRemarks(cpus, queue.cpus, queue.bind.errno),
+      };
+    }),
+    memory: {
+      poolBytes: got.poolBytes,
+      hugeBytes: got.hugeBytes,
+      remarks: [got.memoryRemarks, hugePageRemark(got, options.hugePages)]
+        .filter((remark) => remark !== '')
+        .join('; '),
+    },
+  };
+}
+
+function placementRemarks(
+  asked: readonly number[],
+  got: readonly number[],
+  errno: number,
+): string {
+  if (asked.length === 0) return '';
+  if (errno !== 0) return `not bound to CPUs ${asked.join(',')}: none of them may be used`;
+  const missing = asked.filter((cpu) => !got.includes(cpu));
+  return missing.length === 0 ? '' : `CPUs ${missing.join(',')} may not be used`;
+}
+
+function hugePageRemark(got: NativeInfo, wanted: boolean): string {
+  if (!wanted || got.hugeBytes >= got.poolBytes) return '';
+  return (
+    `huge pages: ${got.hugeBytes} of ${got.poolBytes} bytes: the rest was not to be had ` +
+    '(/sys/kernel/mm/transparent_hugepage/enabled, or fragmented memory)'
+  );
+}

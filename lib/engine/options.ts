@@ -1,0 +1,193 @@
+// The options of an engine and of an open file: their defaults, their checks, and what native code is given for them.
+
+import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
+import { LAYOUT, type NativeOpenRequest } from '../native.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../validate.js';
+
+export interface PoolOptions {
+  /** Size of the pool. Default 64 MiB, at most an eighth of the memory of the process's cgroup. */
+  readonly bytes?: number;
+  /** Slab sizes: ascending powers of two, 4 KiB to 64 MiB. Default 4 KiB to 1 MiB. */
+  readonly classes?: readonly number[];
+  /** Ask for transparent huge pages. Default `'auto'`: take them if they can be had. */
+  readonly hugePages?: 'auto' | 'off';
+}
+
+export interface EngineOptions {
+  /** Queues, each with a thread of its own: 1 to 256. Default 1. */
+  readonly queues?: number;
+  /** Operations that each queue has in the kernel at once, 1 to 16384. Default 128. */
+  readonly depth?: number;
+  /** Operations that may wait for room in a queue, before further ones are refused. Default 16384. */
+  readonly maxQueued?: number;
+  /** Files open at once, 1 to 65536. Default 1024. */
+  readonly maxFiles?: number;
+  /**
+   * The CPUs of each queue's thread: `'auto'` (default) those of one NUMA node, nodes taken in turn; `'none'` leaves it to the
+   * kernel; a list of CPU lists, one a queue, pins it.
+   */
+  readonly affinity?: 'auto' | 'none' | readonly (readonly number[])[];
+  readonly pool?: PoolOptions;
+}
+
+export interface OpenOptions {
+  /** Default `'read'`. */
+  readonly access?: 'read' | 'write' | 'read-write';
+  /** Make the file if it is not there; `'exclusive'`: and fail if it is. Default false. */
+  readonly create?: boolean | 'exclusive';
+  /** Cut the file to nothing first. Default false. */
+  readonly truncate?: boolean;
+  /** Make the file at least so many bytes long, with space allocated for them. Default: as it is. */
+  readonly size?: number;
+  /**
+   * Bypass the page cache (O_DIRECT): `true` fails where that cannot be had, `'auto'` (default) goes on without it
+   * and says so in `file.direct` and `file.remarks`; either way offsets and lengths must be aligned.
+   */
+  readonly direct?: 'auto' | boolean;
+  /** Lock the file against other processes and engines that lock it too. Default false. */
+  readonly lock?: 'shared' | 'exclusive' | false;
+}
+
+const MAX_QUEUES = 256;
+const MAX_QUEUED = 2 ** 24;
+const MAX_FILES = 65536;
+const MAX_CPU = 8191;
+const MAX_POOL_BYTES = 2 ** 36;
+const MAX_SLAB_BYTES = 64 * 2 ** 20;
+const DEFAULT_CLASSES = Array.from({ length: 9 }, (_, power) => LAYOUT.slabUnitBytes * 2 ** power);
+
+/** Options with every default filled in. */
+export interface ResolvedEngineOptions {
+  readonly queues: number;
+  readonly depth: number;
+  readonly maxQueued: number;
+  readonly maxFiles: number;
+  readonly affinity: 'auto' | 'none' | readonly (readonly number[])[];
+  readonly poolBytes: number | undefined;
+  readonly slabClasses: readonly number[];
+  readonly hugePages: boolean;
+}
+
+/** @throws TypeError, RangeError with Node's codes */
+export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
+  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'affinity', 'pool'];
+  checkOptions('options', options, known);
+  const affinity = options.affinity ?? 'auto';
+  const lists = typeof affinity === 'string' ? undefined : affinity;
+  if (lists === undefined) checkOneOf('options.affinity', affinity, ['auto', 'none']);
+  else checkCpuLists(lists);
+
+  const { queues = lists?.length ?? 1, depth = 128, maxQueued = 16384, maxFiles = 1024 } = options;
+  checkInteger('options.queues', queues, 1, MAX_QUEUES);
+  checkInteger('options.depth', depth, 1, LAYOUT.maxDepth);
+  checkInteger('options.maxQueued', maxQueued, 0, MAX_QUEUED);
+  checkInteger('options.maxFiles', maxFiles, 1, MAX_FILES);
+  if (lists !== undefined && lists.length !== queues) {
+    throw invalidValue('options.affinity', `must have one list for each of ${queues} queues`, lists);
+  }
+  return { queues, depth, maxQueued, maxFiles, affinity, ...resolvePool(options.pool ?? {}) };
+}
+
+function checkCpuLists(lists: unknown): void {
+  if (!Array.isArray(lists)) {
+    throw invalidType('options.affinity', "'auto', 'none' or an array of arrays", lists);
+  }
+  if (lists.length < 1 || lists.length > MAX_QUEUES) {
+    throw invalidValue('options.affinity', `must have 1 to ${MAX_QUEUES} lists`, lists);
+  }
+  for (const list of lists as readonly unknown[]) {
+    if (!Array.isArray(list)) throw invalidType('options.affinity', 'an array of arrays', list);
+    if (list.length === 0 || list.length > MAX_CPU) {
+      throw invalidValue('options.affinity', 'must have no empty list', list);
+    }
+    for (const cpu of list as readonly unknown[]) checkInteger('options.affinity', cpu, 0, MAX_CPU);
+  }
+}
+
+function resolvePool(pool: PoolOptions) {
+  checkOptions('options.pool', pool, ['bytes', 'classes', 'hugePages']);
+  const { bytes, classes = DEFAULT_CLASSES, hugePages = 'auto' } = pool;
+  checkOneOf('options.pool.hugePages', hugePages, ['auto', 'off']);
+  if (!Array.isArray(classes)) throw invalidType('options.pool.classes', 'an array', classes);
+  if (classes.length < 1 || classes.length > 16) {
+    throw invalidValue('options.pool.classes', 'must have 1 to 16 sizes', classes);
+  }
+  let previous = 0;
+  for (const size of classes as readonly unknown[]) {
+    checkInteger('options.pool.classes', size, LAYOUT.slabUnitBytes, MAX_SLAB_BYTES);
+    if (!Number.isInteger(Math.log2(size)) || size <= previous) {
+      throw outOfRange('options.pool.classes', 'ascending powers of two', classes);
+    }
+    previous = size;
+  }
+  if (bytes !== undefined) checkInteger('options.pool.bytes', bytes, previous, MAX_POOL_BYTES);
+  return {
+    poolBytes: bytes,
+    slabClasses: [...(classes as readonly number[])],
+    hugePages: hugePages === 'auto',
+  };
+}
+
+/** Each queue's node, where one is known, and CPUs; an empty list leaves it to the kernel. */
+export function placeQueues(
+  { affinity, queues }: ResolvedEngineOptions,
+  topology: CpuTopology,
+): readonly { readonly node: number | undefined; readonly cpus: readonly number[] }[] {
+  if (affinity === 'auto') return spreadOverNodes(topology, queues);
+  return Array.from({ length: queues }, (_, queue) => ({
+    node: undefined,
+    cpus: affinity === 'none' ? [] : (affinity[queue] ?? []),
+  }));
+}
+
+const ACCESS = ['read', 'write', 'read-write'] as const;
+const CREATE = [false, true, 'exclusive'] as const;
+const DIRECT = [false, 'auto', true] as const;
+const LOCK = [false, 'shared', 'exclusive'] as const;
+
+/** @throws TypeError, RangeError with Node's codes */
+export function resolveOpenOptions(path: string, options: OpenOptions): NativeOpenRequest {
+  if (typeof path !== 'string') throw invalidType('path', 'of type string', path);
+  if (path === '' || path.includes('\0')) {
+    throw invalidValue('path', 'must be a path without null bytes', path);
+  }
+  const known = ['access', 'create', 'truncate', 'size', 'direct', 'lock'];
+  checkOptions('options', options, known);
+  const { access = 'read', create = false, truncate = false } = options;
+  const { size = 0, direct = 'auto', lock = false } = options;
+  checkOneOf('options.access', access, ACCESS);
+  checkOneOf('options.create', create, CREATE);
+  checkOneOf('options.direct', direct, DIRECT);
+  checkOneOf('options.lock', lock, LOCK);
+  checkBoolean('options.truncate', truncate);
+  checkInteger('options.size', size, 0);
+  if (access === 'read') {
+    const needsWrite = { create: create !== false, truncate, size: size > 0 };
+    for (const [name, set] of Object.entries(needsWrite)) {
+      if (set) throw invalidValue(`options.${name}`, "needs access 'write' or 'read-write'", set);
+    }
+    if (lock === 'exclusive') {
+      throw invalidValue('options.lock', "needs access 'write' or 'read-write'", lock);
+    }
+  }
+  if (access === 'write' && lock === 'shared') {
+    throw invalidValue('options.lock', "needs access 'read' or 'read-write'", lock);
+  }
+  return {
+    path,
+    access: ACCESS.indexOf(access),
+    create: CREATE.indexOf(create),
+    truncate,
+    direct: DIRECT.indexOf(direct),
+    lock: LOCK.indexOf(lock),
+    size,
+  };
+}

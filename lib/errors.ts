@@ -1,0 +1,98 @@
+// Every error ringbolt makes, and nothing else does. Match on `code`, never on the message.
+//
+// Failures of the operating system keep its code (`EIO`, `ENOSPC`); ringbolt's own begin with `ERR_RINGBOLT_`;
+// wrong arguments are TypeErrors and RangeErrors with Node's codes (see validate.ts).
+
+import { getSystemErrorMap } from 'node:util';
+
+/** What ringbolt itself can refuse or find. */
+export type RingboltErrorCode =
+  /** The file or engine was closed. */
+  | 'ERR_RINGBOLT_CLOSED'
+  /** Offset or length is no multiple of the file's block size. */
+  | 'ERR_RINGBOLT_MISALIGNED'
+  /** More operations wait than `maxQueued` allows. */
+  | 'ERR_RINGBOLT_OVERLOADED'
+  /** No slab of that size is free. */
+  | 'ERR_RINGBOLT_POOL_EXHAUSTED'
+  /** The lease was released before. */
+  | 'ERR_RINGBOLT_RELEASED'
+  /** The lease is in another operation, or somebody else holds the file's lock. */
+  | 'ERR_RINGBOLT_BUSY'
+  /** The machine, kernel or file system cannot do that. */
+  | 'ERR_RINGBOLT_UNSUPPORTED';
+
+/** The circumstances of a failure. Bytes and offsets are in the file. */
+export interface ErrorDetails {
+  readonly errno?: number | undefined;
+  readonly syscall?: string | undefined;
+  readonly path?: string | undefined;
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
+  readonly bytesDone?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class. `code`, `errno` (negative, as Node has it), `syscall` and `path` are Node's own fields;
+ * `offset`, `length` and `bytesDone` say which part of a file was meant and how much of it was done.
+ */
+export class RingboltError extends Error {
+  override readonly name = 'RingboltError';
+  readonly code: string;
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
+  declare readonly path?: string;
+  declare readonly offset?: number;
+  declare readonly length?: number;
+  declare readonly bytesDone?: number;
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    const { cause, ...fields } = details;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    for (const [key, value] of Object.entries(fields)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true });
+    }
+  }
+}
+
+/** An error of ringbolt's own. */
+export function ringboltError(
+  code: RingboltErrorCode,
+  message: string,
+  details?: ErrorDetails,
+): RingboltError {
+  return new RingboltError(code, message, details);
+}
+
+export function closedError(what: string, path?: string): RingboltError {
+  return ringboltError('ERR_RINGBOLT_CLOSED', `The ${what} is closed`, { path });
+}
+
+/** What native code reports of a failed call: a positive errno, and the circumstances in words. */
+export interface NativeFailure {
+  readonly errno: number;
+  readonly syscall: string;
+  readonly detail: string;
+}
+
+const EBUSY = 16;
+const ENOTSUP = 95;
+
+/** Makes the error of a failed system call; `details` say where it happened. */
+export function systemError(failure: NativeFailure, details: ErrorDetails = {}): RingboltError {
+  const { errno, syscall, detail } = failure;
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+  const path = details.path === undefined ? '' : ` '${details.path}'`;
+  const tail = detail === '' ? '' : `: ${detail}`;
+  const all = { ...details, errno: -errno, syscall };
+  // The two errnos that native code gives a meaning of its own.
+  if (errno === EBUSY && syscall === 'fcntl') {
+    return ringboltError('ERR_RINGBOLT_BUSY', `Cannot lock${path}${tail}`, all);
+  }
+  if (errno === ENOTSUP && syscall === 'open') {
+    return ringboltError('ERR_RINGBOLT_UNSUPPORTED', `Cannot open${path}${tail}`, all);
+  }
+  return new RingboltError(name, `${name}: ${text}, ${syscall}${path}${tail}`, all);
+}

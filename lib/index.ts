@@ -1,0 +1,21 @@
+export { Engine } from './engine/engine.js';
+export type { EngineOptions, OpenOptions, PoolOptions } from './engine/options.js';
+export type { EngineInfo, FeatureInfo, MemoryInfo, QueueInfo } from './engine/info.js';
+export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine/stats.js';
+export type { ThroughputSample, WatchOptions } from './engine/watch.js';
+export { BlockFile } from './device/block-file.js';
+export type {
+  BatchResult,
+  BlockTarget,
+  IoOptions,
+  Transfer,
+  WriteOptions,
+} from './device/block-target.js';
+export type { CopyStats } from './device/copier.js';
+export { BufferPool } from './memory/pool.js';
+export type { PoolStats, SlabClassStats } from './memory/pool.js';
+export { Lease } from './memory/lease.js';
+export type { LatencySummary } from './metrics/histogram.js';
+export type { IoClass } from './schedule/operation.js';
+export { RingboltError } from './errors.js';
+export type { ErrorDetails, RingboltErrorCode } from './errors.js';

@@ -1,0 +1,41 @@
+// How much memory a pool may take when nobody said: 64 MiB, but never over an eighth of what the process's cgroup (or
+// the machine) has, so that a small container is not filled by its I/O buffers.
+
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+const DEFAULT_BYTES = 64 * 2 ** 20;
+const SHARE = 8;
+
+async function readLimit(file: string): Promise<number> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const bytes = Number(text.trim());
+  return text.trim() !== '' && Number.isFinite(bytes) ? bytes : Infinity; // "max" is no number
+}
+
+/** The least memory limit of this process's cgroups (v1 and v2) and the machine, bytes. */
+export async function memoryLimitBytes(root = '/'): Promise<number> {
+  const limits = [os.totalmem()];
+  const cgroups = await readFile(path.join(root, 'proc/self/cgroup'), 'utf8').catch(() => '');
+  for (const line of cgroups.split('\n')) {
+    const [, controllers, group] = line.split(':', 3);
+    if (controllers === undefined || group === undefined) continue;
+    // Every ancestor limits too. Inside a container the path may lead outside what is mounted; the root remains.
+    const v2 = controllers === '';
+    if (!v2 && !controllers.split(',').includes('memory')) continue;
+    const folder = path.join(root, v2 ? 'sys/fs/cgroup' : 'sys/fs/cgroup/memory');
+    const file = v2 ? 'memory.max' : 'memory.limit_in_bytes';
+    for (let at = path.join('/', group); ; at = path.dirname(at)) {
+      limits.push(await readLimit(path.join(folder, at, file)));
+      if (at === '/') break;
+    }
+  }
+  return Math.min(...limits);
+}
+
+/** The default size of a pool whose largest class is `largestBytes`: a multiple of it, at least one. */
+export async function defaultPoolBytes(largestBytes: number, root?: string): Promise<number> {
+  const allowed = Math.min(DEFAULT_BYTES, (await memoryLimitBytes(root)) / SHARE);
+  return Math.max(1, Math.floor(allowed / largestBytes)) * largestBytes;
+}

@@ -1,0 +1,149 @@
+// Loads the addon and declares its shape. Nobody else touches it: the rest of lib/ imports types and constants from
+// here, and gets the addon's one class through `NativeEngine`.
+
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { NativeFailure } from './errors.js';
+
+/** Values of an op slot's kind (native/engine/op_slot.h). */
+export const OpKind = {
+  noop: 0,
+  read: 1,
+  write: 2,
+  dataSync: 3,
+  installFile: 4,
+  removeFile: 5,
+} as const;
+export type OpKind = (typeof OpKind)[keyof typeof OpKind];
+
+/** Bits of an op slot's flags. */
+export const FLAG_DURABLE = 1;
+
+/** What must agree between lib/ and native/; compared when the addon is loaded. */
+export const LAYOUT = {
+  opSlotBytes: 64,
+  completionSlotBytes: 16,
+  slabUnitBytes: 4096,
+  controlSlots: 32,
+  maxDepth: 16384,
+  ioClasses: 2,
+  queueNumbers: 12,
+  classNumbers: 10,
+  histogramBuckets: 864,
+  histogramSubBuckets: 32,
+  histogramFirstOctave: 10,
+} as const;
+
+/** Numbers in a row of `queueStats` (native/node/stats_layout.h). */
+export const QUEUE_STATS_NUMBERS =
+  LAYOUT.queueNumbers +
+  LAYOUT.ioClasses * (LAYOUT.classNumbers + 3 * LAYOUT.histogramBuckets);
+
+export interface NativeEngineOptions {
+  readonly queueCpus: readonly (readonly number[])[];
+  readonly depth: number;
+  readonly maxFiles: number;
+  readonly poolBytes: number;
+  readonly hugePages: boolean;
+  readonly slabClasses: readonly number[];
+  readonly without: readonly string[];
+}
+
+export interface NativeFeature {
+  readonly name: string;
+  readonly active: boolean;
+  readonly reason: string;
+}
+
+export interface NativeQueueInfo {
+  readonly backend: string;
+  readonly cpus: readonly number[];
+  readonly bind: NativeFailure;
+  readonly features: readonly NativeFeature[];
+}
+
+export interface NativeInfo {
+  readonly poolBytes: number;
+  readonly hugeBytes: number;
+  readonly memoryRemarks: string;
+  readonly queues: readonly NativeQueueInfo[];
+}
+
+export interface NativeOpenRequest {
+  readonly path: string;
+  readonly access: number;
+  readonly create: number;
+  readonly truncate: boolean;
+  readonly direct: number;
+  readonly lock: number;
+  readonly size: number;
+}
+
+export interface NativeFile {
+  readonly slot: number;
+  readonly generation: number;
+  readonly size: number;
+  readonly alignment: number;
+  readonly direct: boolean;
+  readonly blockDevice: boolean;
+  readonly created: boolean;
+  readonly remarks: string;
+}
+
+export interface NativeSlabClass {
+  readonly slabBytes: number;
+  readonly capacity: number;
+  readonly inUse: number;
+  readonly highWater: number;
+  readonly acquired: number;
+  readonly misses: number;
+}
+
+/** The addon's one class; native/node/engine_wrap.h says what each method does. */
+export interface NativeEngine {
+  start(): Promise<NativeInfo | NativeFailure>;
+  stop(): Promise<void>;
+  openFile(request: NativeOpenRequest): Promise<NativeFile | NativeFailure>;
+  closeFile(slot: number, generation: number): Promise<NativeFailure>;
+  queueBlocks(queue: number): { submissions: ArrayBuffer; completions: ArrayBuffer };
+  queueStats(queue: number, out: Float64Array): void;
+  kick(queue: number, count: number): boolean;
+  acquireSlab(slabClass: number): number | undefined;
+  releaseSlab(unit: number): boolean;
+  slabBuffer(unit: number): ArrayBuffer;
+  poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
+}
+
+interface Addon {
+  readonly Engine: new (
+    options: NativeEngineOptions,
+    deliver: (queue: number, count: number) => void,
+  ) => NativeEngine;
+  readonly layout: Readonly<Record<string, number>>;
+  readonly hasIoUring: boolean;
+}
+
+function load(): Addon {
+  // Has no types of its own.
+  const nodeGypBuild = createRequire(__filename)('node-gyp-build') as (folder: string) => Addon;
+  // dist/lib/native.js: the package's root is two folders up.
+  const addon = nodeGypBuild(path.join(__dirname, '..', '..'));
+  for (const [name, value] of Object.entries(LAYOUT)) {
+    if (addon.layout[name] !== value) {
+      throw new Error(
+        `ringbolt's addon does not match its JavaScript (${name} is ${String(addon.layout[name])}, ` +
+          `expected ${value}): build it again with "npm rebuild ringbolt"`,
+      );
+    }
+  }
+  return addon;
+}
+
+const addon = load();
+
+export const NativeEngine = addon.Engine;
+export const hasIoUring = addon.hasIoUring;
+
+export function isFailure(outcome: object): outcome is NativeFailure {
+  return 'errno' in outcome && outcome.errno !== 0;
+}

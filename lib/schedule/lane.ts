@@ -1,0 +1,141 @@
+// The JavaScript end of one queue: writes op slots, publishes them, reads completions, and knows which operation each
+// token stands for.
+//
+//   Operation ─ push ─▶ slot in shared memory ─ publish: one native call for many ─▶ queue thread
+//   Operation ◀─ table[token] ◀─ deliver(count) ◀─ one callback for many ◀───────────┘
+//
+// A slot is a cache line: native/engine/op_slot.h has its layout. A token is a place in the table and the place's
+// generation, so that a completion that came twice would be noticed instead of settling a stranger.
+
+import { LAYOUT, OpKind, type NativeEngine } from '../native.js';
+import type { Operation } from './operation.js';
+
+const SLOT_WORDS = LAYOUT.opSlotBytes / 4;
+const SLOT_DOUBLES = LAYOUT.opSlotBytes / 8;
+const COMPLETION_WORDS = LAYOUT.completionSlotBytes / 4;
+const INDEX_BITS = 16;
+const INDEX_MASK = (1 << INDEX_BITS) - 1;
+
+/** Unpublished slots at which the queue thread is given work without waiting for the end of the tick. */
+const PUBLISH_AT = 32;
+
+export class Lane {
+  readonly #native: NativeEngine;
+  readonly #queue: number;
+  readonly #depth: number;
+  readonly #mask: number;
+  readonly #slotWords: Uint32Array;
+  readonly #slotDoubles: Float64Array;
+  readonly #completions: Int32Array;
+  readonly #table: (Operation | undefined)[];
+  readonly #generations: Uint16Array;
+  /** A stack of free places in the table. */
+  readonly #free: Uint16Array;
+  #freeCount: number;
+  #tail = 0;
+  #head = 0;
+  #unpublished = 0;
+  #inFlight = 0;
+  #controlInFlight = 0;
+
+  constructor(native: NativeEngine, queue: number, depth: number) {
+    const { submissions, completions } = native.queueBlocks(queue);
+    const capacity = submissions.byteLength / LAYOUT.opSlotBytes;
+    this.#native = native;
+    this.#queue = queue;
+    this.#depth = depth;
+    this.#mask = capacity - 1;
+    this.#slotWords = new Uint32Array(submissions);
+    this.#slotDoubles = new Float64Array(submissions);
+    this.#completions = new Int32Array(completions);
+    this.#table = new Array<Operation | undefined>(capacity).fill(undefined);
+    this.#generations = new Uint16Array(capacity);
+    this.#free = Uint16Array.from({ length: capacity }, (_, index) => capacity - 1 - index);
+    this.#freeCount = capacity;
+  }
+
+  /** Operations pushed and not settled, those that install and remove files aside. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get unpublished(): number {
+    return this.#unpublished;
+  }
+
+  /** Whether a further operation may be pushed. */
+  get hasRoom(): boolean {
+    return this.#inFlight < this.#depth;
+  }
+
+  /** Whether a further file may be installed or removed: these have slots of their own. */
+  get hasControlRoom(): boolean {
+    return this.#controlInFlight < LAYOUT.controlSlots;
+  }
+
+  /** Requires hasRoom, or hasControlRoom. True if it published. */
+  push(op: Operation): boolean {
+    if (isControl(op)) this.#controlInFlight++;
+    else this.#inFlight++;
+    const index = this.#free[--this.#freeCount]!;
+    this.#table[index] = op;
+
+    const slot = this.#tail & this.#mask;
+    const word = slot * SLOT_WORDS;
+    const double = slot * SLOT_DOUBLES;
+    const words = this.#slotWords;
+    words[word] = (this.#generations[index]! << INDEX_BITS) | index;
+    words[word + 1] = op.kind | (op.ioClass << 8) | (op.flags << 16);
+    if (op.file !== undefined) {
+      words[word + 2] = op.file.slot;
+      words[word + 3] = op.file.generation;
+    }
+    this.#slotDoubles[double + 2] = op.offset;
+    this.#slotDoubles[double + 3] = op.submittedNs;
+    words[word + 8] = op.length;
+    words[word + 9] = op.unit;
+    words[word + 10] = 0;
+
+    this.#tail = (this.#tail + 1) >>> 0;
+    this.#unpublished++;
+    if (this.#unpublished < PUBLISH_AT) return false;
+    this.publish();
+    return true;
+  }
+
+  /** Makes the queue thread see what was pushed. */
+  publish(): void {
+    if (this.#unpublished === 0) return;
+    if (!this.#native.kick(this.#queue, this.#unpublished)) {
+      throw new Error('ringbolt: a queue refused operations that were counted as fitting');
+    }
+    this.#unpublished = 0;
+  }
+
+  /** Settles the oldest `count` completions; `done` gets each operation back afterwards. */
+  deliver(count: number, done: (op: Operation) => void): void {
+    const completions = this.#completions;
+    for (let i = 0; i < count; i++) {
+      const word = (this.#head & this.#mask) * COMPLETION_WORDS;
+      this.#head = (this.#head + 1) >>> 0;
+      const token = completions[word]!;
+      const index = token & INDEX_MASK;
+      const op = this.#table[index];
+      if (op === undefined || this.#generations[index] !== token >>> INDEX_BITS) {
+        throw new Error('ringbolt: a completion for no operation');
+      }
+      this.#table[index] = undefined;
+      this.#generations[index]!++;
+      this.#free[this.#freeCount++] = index;
+      if (isControl(op)) this.#controlInFlight--;
+      else this.#inFlight--;
+      op.lease?.arrive();
+      op.sink.settle(op, completions[word + 1]!, completions[word + 2]! >>> 0);
+      done(op);
+    }
+  }
+}
+
+function isControl(op: Operation): boolean {
+  return op.kind >= OpKind.installFile;
+}

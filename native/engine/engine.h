@@ -1,0 +1,58 @@
+// An engine: memory, files, and the queues that work on them. Knows nothing of JavaScript.
+
+#ifndef RINGBOLT_ENGINE_ENGINE_H_
+#define RINGBOLT_ENGINE_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/file_table.h"
+#include "engine/queue.h"
+#include "memory/arena.h"
+#include "memory/slab_pool.h"
+
+namespace ringbolt {
+
+struct EngineOptions {
+  std::vector<std::vector<int>> queue_cpus;  // one list a queue; an empty list binds nothing
+  uint32_t depth = 128;
+  uint32_t max_files = 1024;
+  ArenaOptions arena;
+  std::vector<uint32_t> slab_classes;
+  std::vector<std::string> without_features;
+  BackendFactory backend_factory = nullptr;
+};
+
+class Engine {
+ public:
+  Engine(EngineOptions options, CompletionListener* listener);
+  ~Engine();  // Stop() came first, unless Start() failed or was never called
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Control thread. Makes memory and queues; on failure nothing is left running.
+  Status Start();
+
+  // Ends all queues, waiting at most until `deadline_ns` (CLOCK_MONOTONIC) and orphaning those that have not ended by
+  // then. Returns how many were orphaned. Not while Start() runs; a second call does nothing.
+  uint32_t Stop(StopMode mode, uint64_t deadline_ns);
+
+  [[nodiscard]] const std::vector<std::shared_ptr<Queue>>& queues() const { return queues_; }
+  [[nodiscard]] const std::shared_ptr<SlabPool>& pool() const { return pool_; }
+  [[nodiscard]] const std::shared_ptr<FileTable>& files() const { return files_; }
+
+ private:
+  const EngineOptions options_;
+  CompletionListener* const listener_;
+  std::shared_ptr<SlabPool> pool_;
+  std::shared_ptr<FileTable> files_;
+  std::vector<std::shared_ptr<Queue>> queues_;  // those whose thread runs, or ran
+  bool stopped_ = false;
+};
+
+}  // namespace ringbolt
+
+#endif  // RINGBOLT_ENGINE_ENGINE_H_

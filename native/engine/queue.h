@@ -1,0 +1,209 @@
+// A queue: one native thread with one backend, a ring of submissions and a ring of completions.
+//
+//   JavaScript thread              queue thread                         kernel
+//     op slots, Kick() ─────────▶  TakeSubmissions: copy, validate ───▶ Backend
+//     Ready(), Consumed() ◀──────  Publish ◀─ Finish: retry, continue ◀─
+//
+// Who may call what is said by the headings below. The queue is owned through shared_ptr: by the engine, and by
+// its own thread, which may outlive the engine when a device never answers (see Orphan).
+//
+// Bounds: JavaScript may have at most capacity() slots outstanding, counted natively in Kick(). Both rings and the
+// backend have room for that many, so none can overflow.
+
+#ifndef RINGBOLT_ENGINE_QUEUE_H_
+#define RINGBOLT_ENGINE_QUEUE_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/align.h"
+#include "base/spsc_ring.h"
+#include "base/status.h"
+#include "base/thread.h"
+#include "engine/counters.h"
+#include "engine/file_table.h"
+#include "engine/op_slot.h"
+#include "io/backend.h"
+#include "memory/slab_pool.h"
+
+namespace ringbolt {
+
+class CompletionListener {
+ public:
+  virtual ~CompletionListener() = default;
+  // Called on a queue thread when completions wait and the JavaScript thread had armed the queue.
+  virtual void OnReady() = 0;
+};
+
+using BackendFactory = Status (*)(const BackendOptions&, std::unique_ptr<Backend>*);
+
+struct QueueOptions {
+  uint32_t index = 0;
+  uint32_t depth = 128;   // operations in flight that JavaScript means to have
+  std::vector<int> cpus;  // to bind the thread to; empty: wherever the kernel likes
+  std::vector<std::string> without_features;
+  BackendFactory backend_factory = nullptr;
+};
+
+enum class StopMode : uint8_t {
+  kRun = 0,
+  kDrain = 1,   // finish what was kicked, then end
+  kCancel = 2,  // cancel what is in flight, forget what is not, then end
+};
+
+class Queue {
+ public:
+  // Slots beyond `depth` for installing and removing files: as many as may be outstanding at once.
+  static constexpr uint32_t kControlSlots = 32;
+  static constexpr uint32_t kMaxDepth = 16384;
+
+  Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
+        std::shared_ptr<FileTable> files, CompletionListener* listener);
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  // Control thread ---------------------------------------------------------------------------------
+
+  // Starts the thread and waits until its backend stands. On failure there is no thread.
+  static Status Start(const std::shared_ptr<Queue>& queue);
+
+  // Also the JavaScript thread, while the control thread does not. A later mode must be a stronger one.
+  void RequestStop(StopMode mode);
+  bool WaitExited(uint64_t deadline_ns);  // CLOCK_MONOTONIC
+  void Join();
+  // Lets the thread live on by itself, with everything it may touch, until its device answers or the process
+  // ends. It notifies nobody any more.
+  void Orphan();
+
+  // JavaScript thread ------------------------------------------------------------------------------
+
+  [[nodiscard]] uint32_t capacity() const { return submissions_.capacity(); }
+  [[nodiscard]] const std::shared_ptr<OpSlot[]>& submission_block() const {
+    return submissions_.block();
+  }
+  [[nodiscard]] const std::shared_ptr<CompletionSlot[]>& completion_block() const {
+    return completions_.block();
+  }
+
+  // Publishes the next `count` slots and wakes the thread if it sleeps. False, and nothing happens, if that would be
+  // more than capacity() outstanding.
+  bool Kick(uint32_t count);
+
+  // Slots kicked whose completions were not consumed.
+  [[nodiscard]] uint32_t outstanding() const { return outstanding_; }
+
+  [[nodiscard]] uint32_t Ready() const { return completions_.Available(); }
+  void Consumed(uint32_t count);
+
+  // Asks for OnReady() at the next completion. False if some are ready already.
+  bool Arm();
+
+  // Any thread -------------------------------------------------------------------------------------
+
+  [[nodiscard]] const QueueCounters& counters() const { return counters_; }
+  [[nodiscard]] uint32_t in_flight() const { return in_flight_gauge_.load(std::memory_order_relaxed); }
+
+  // Fixed once Start() has returned.
+  [[nodiscard]] const std::string& backend_name() const { return backend_name_; }
+  [[nodiscard]] const std::vector<BackendFeature>& features() const { return features_; }
+  [[nodiscard]] const std::vector<int>& cpus_got() const { return cpus_got_; }
+  [[nodiscard]] const Status& bind_status() const { return bind_status_; }
+
+ private:
+  // An operation that the backend has, or will have again after a retry or a short transfer.
+  struct Pending {
+    BackendOp op;  // what remains
+    uint64_t submitted_ns = 0;
+    uint64_t handed_ns = 0;
+    uint32_t token = 0;
+    uint32_t done = 0;     // bytes
+    uint32_t retries = 0;  // since the last progress
+    uint32_t alignment = 1;
+    uint32_t generation = 0;
+    IoClass io_class = IoClass::kForeground;
+    bool in_use = false;
+  };
+  struct QueueFile {
+    bool installed = false;
+    uint32_t generation = 0;
+    uint32_t in_flight = 0;
+    FileTable::Installed file;
+  };
+
+  void Run();
+  void SetUp();
+  [[nodiscard]] bool Finished() const;
+  void TakeSubmissions();
+  void Accept(const OpSlot& slot, uint64_t now_ns);
+  // 0, or the errno with which the slot is refused.
+  int PrepareTransfer(const OpSlot& slot, BackendOp* op, uint32_t* alignment);
+  int InstallFile(const OpSlot& slot);
+  int RemoveFile(const OpSlot& slot);
+  QueueFile* FindFile(const OpSlot& slot);
+  void HandOver();
+  bool PrepareToSleep();
+  void ReapAll();
+  void Finish(const BackendResult& result, uint64_t now_ns);
+  // What to do with a result: a number of bytes or -errno to settle with, or kAgain to go on with what remains.
+  int64_t Judge(Pending* pending, int32_t result);
+  void Count(const Pending& pending, int64_t outcome, uint64_t now_ns);
+  void CancelAll();
+  void Complete(uint32_t token, int32_t result, uint32_t bytes_done);
+  void PublishCompletions();
+  void TearDown();
+
+  static constexpr int64_t kAgain = INT64_MIN;
+
+  // Set before the thread starts, constant afterwards.
+  const QueueOptions options_;
+  const std::shared_ptr<SlabPool> pool_;
+  const std::shared_ptr<FileTable> files_;
+  CompletionListener* const listener_;
+
+  SpscRing<OpSlot> submissions_;
+  SpscRing<CompletionSlot> completions_;
+
+  // JavaScript thread.
+  alignas(kCacheLineBytes) uint32_t outstanding_ = 0;
+
+  // Both, each on a line of its own.
+  alignas(kCacheLineBytes) std::atomic<bool> sleeping_{false};
+  alignas(kCacheLineBytes) std::atomic<bool> armed_{true};
+  alignas(kCacheLineBytes) std::atomic<bool> notifying_{false};
+  std::atomic<bool> abandoned_{false};
+  std::atomic<StopMode> stop_{StopMode::kRun};
+
+  // Queue thread.
+  alignas(kCacheLineBytes) std::unique_ptr<Backend> backend_;
+  std::vector<Pending> pending_;
+  std::vector<uint32_t> free_pending_;
+  std::vector<BackendOp> to_hand_over_;
+  std::vector<QueueFile> queue_files_;
+  uint32_t in_flight_ = 0;
+  uint32_t staged_ = 0;  // completions written and not yet published
+  bool cancelled_ = false;
+
+  // Start-up and end.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool started_ = false;
+  bool exited_ = false;
+  Status start_status_;
+  Status bind_status_;
+  std::string backend_name_;
+  std::vector<BackendFeature> features_;
+  std::vector<int> cpus_got_;
+  Thread thread_;
+
+  std::atomic<uint32_t> in_flight_gauge_{0};
+  QueueCounters counters_;
+};
+
+}  // namespace ringbolt
+
+#endif  // RINGBOLT_ENGINE_QUEUE_H_

@@ -1,0 +1,86 @@
+// The contract between a queue and whatever moves its bytes.
+//
+// A backend is created, used and destroyed by one thread, its queue's; only Wake() may be called from others.
+// It never looks inside an operation: validation, short transfers, retries and counters are the queue's, so
+// that they are written once for all backends. A result is a byte count or -errno, exactly one for each
+// accepted operation, in any order, also after Cancel().
+
+#ifndef RINGBOLT_IO_BACKEND_H_
+#define RINGBOLT_IO_BACKEND_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace ringbolt {
+
+enum class OpKind : uint8_t { kNop, kRead, kWrite, kDataSync };
+
+struct BackendOp {
+  uint64_t id = 0;  // chosen by the queue, unique among operations in flight, below 2^63
+  OpKind kind = OpKind::kNop;
+  bool durable = false;  // writes: on stable storage when they complete (RWF_DSYNC)
+  int fd = -1;
+  uint32_t file_slot = 0;  // where RegisterFile() put that fd
+  uint32_t length = 0;
+  uint64_t offset = 0;
+  void* data = nullptr;  // stays valid until the result was reaped
+};
+
+struct BackendResult {
+  uint64_t id = 0;
+  int32_t result = 0;
+};
+
+// One optional ability: whether it is in use and, if not, why.
+struct BackendFeature {
+  const char* name = "";
+  bool active = false;
+  std::string reason;
+};
+
+struct BackendOptions {
+  uint32_t max_in_flight = 0;  // operations accepted and not yet reaped, at most
+  uint32_t max_files = 0;      // file slots
+  // Features to go without although the kernel has them, by name: for tests and for `RINGBOLT_DISABLE`.
+  std::vector<std::string> without;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual const char* name() const = 0;
+  [[nodiscard]] virtual const std::vector<BackendFeature>& features() const = 0;
+
+  // Accepts operations from the front of `ops` and returns how many. Fewer than all only if more than
+  // max_in_flight would be in flight. Whether the kernel has seen them before the next Wait() is the
+  // backend's choice.
+  virtual size_t Submit(std::span<const BackendOp> ops) = 0;
+
+  // Hands everything accepted to the kernel; then, if `block`, sleeps until there is a result to reap or
+  // somebody calls Wake(). May return early for no reason. An error here means the backend is unusable.
+  virtual Status Wait(bool block) = 0;
+
+  // Takes up to results.size() results and returns how many.
+  virtual size_t Reap(std::span<BackendResult> results) = 0;
+
+  // Asks that the operation end soon. Advisory: it may still complete with its bytes; either way its one
+  // result follows.
+  virtual void Cancel(uint64_t id) = 0;
+
+  // Any thread. Ends the Wait(true) that is under way, or else the next one.
+  virtual void Wake() = 0;
+
+  // Tells that `slot` (< max_files) stands for `fd` from now on, or for nothing (-1).
+  virtual void RegisterFile(uint32_t slot, int fd) = 0;
+};
+
+}  // namespace ringbolt
+
+#endif  // RINGBOLT_IO_BACKEND_H_

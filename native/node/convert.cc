@@ -1,0 +1,95 @@
+#include "node/convert.h"
+
+#include <cmath>
+
+namespace ringbolt {
+
+namespace {
+
+bool Refuse(Napi::Env env, const char* name, const char* expected) {
+  Napi::TypeError::New(env, std::string(name) + " must be " + expected).ThrowAsJavaScriptException();
+  return false;
+}
+
+// The array's elements one by one; `read` returns false with an exception pending.
+template <typename Read>
+bool ReadArray(const Napi::Object& from, const char* name, uint32_t max_length, Read read) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsArray()) return Refuse(from.Env(), name, "an array");
+  const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
+  if (length > max_length) return Refuse(from.Env(), name, "shorter");
+  for (uint32_t i = 0; i < length; ++i) {
+    if (!read(array.Get(i))) return false;
+  }
+  return true;
+}
+
+constexpr uint32_t kMaxArray = 8192;
+
+}  // namespace
+
+bool ReadInteger(const Napi::Value& value, const char* name, double min, double max,
+                 double* result) {
+  if (!value.IsNumber()) return Refuse(value.Env(), name, "a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= min && number <= max) || number != std::trunc(number)) {
+    return Refuse(value.Env(), name, "an integer in range");
+  }
+  *result = number;
+  return true;
+}
+
+bool ReadField(const Napi::Object& from, const char* name, double min, double max, double* result) {
+  return ReadInteger(from.Get(name), name, min, max, result);
+}
+
+bool ReadField(const Napi::Object& from, const char* name, uint32_t min, uint32_t max,
+               uint32_t* result) {
+  double number = 0;
+  if (!ReadInteger(from.Get(name), name, min, max, &number)) return false;
+  *result = static_cast<uint32_t>(number);
+  return true;
+}
+
+bool ReadField(const Napi::Object& from, const char* name, bool* result) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsBoolean()) return Refuse(from.Env(), name, "a boolean");
+  *result = value.As<Napi::Boolean>().Value();
+  return true;
+}
+
+bool ReadField(const Napi::Object& from, const char* name, std::string* result) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsString()) return Refuse(from.Env(), name, "a string");
+  *result = value.As<Napi::String>().Utf8Value();
+  return true;
+}
+
+bool ReadField(const Napi::Object& from, const char* name, uint32_t min, uint32_t max,
+               std::vector<uint32_t>* result) {
+  return ReadArray(from, name, kMaxArray, [&](const Napi::Value& value) {
+    double number = 0;
+    if (!ReadInteger(value, name, min, max, &number)) return false;
+    result->push_back(static_cast<uint32_t>(number));
+    return true;
+  });
+}
+
+bool ReadField(const Napi::Object& from, const char* name, std::vector<std::string>* result) {
+  return ReadArray(from, name, kMaxArray, [&](const Napi::Value& value) {
+    if (!value.IsString()) return Refuse(from.Env(), name, "an array of strings");
+    result->push_back(value.As<Napi::String>().Utf8Value());
+    return true;
+  });
+}
+
+Napi::Object FailureToJs(Napi::Env env, const Status& status) {
+  Napi::Object failure = Napi::Object::New(env);
+  failure.Set("errno", status.error());
+  failure.Set("syscall", status.syscall());
+  failure.Set("detail", status.detail());
+  return failure;
+}
+
+}  // namespace ringbolt

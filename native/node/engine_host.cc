@@ -1,0 +1,171 @@
+#include "node/engine_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+namespace ringbolt {
+
+namespace {
+
+// How long the end of an environment waits for devices before it leaves them behind.
+constexpr uint64_t kCleanUpNs = 2'000'000'000;
+
+}  // namespace
+
+EngineHost::EngineHost(napi_env env, EngineOptions options, Owner* owner)
+    : env_(env),
+      owner_(owner),
+      engine_(std::make_shared<Engine>(std::move(options), this)),
+      control_(this) {}
+
+EngineHost::~EngineHost() = default;
+
+EngineHost* EngineHost::Create(napi_env env, EngineOptions options, Owner* owner) {
+  auto* host = new EngineHost(env, std::move(options), owner);
+  if (host->Initialize()) return host;
+  host->owner_ = nullptr;
+  host->Dispose();
+  return nullptr;
+}
+
+bool EngineHost::Initialize() {
+  const Napi::Env env(env_);
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env_, &loop) != napi_ok ||
+      uv_async_init(loop, &async_, [](uv_async_t* handle) {
+        static_cast<EngineHost*>(handle->data)->OnAsync();
+      }) != 0) {
+    Napi::Error::New(env, "no event loop").ThrowAsJavaScriptException();
+    return false;
+  }
+  async_ready_ = true;
+  async_.data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
+
+  const Napi::String name = Napi::String::New(env, "ringbolt");
+  if (napi_async_init(env_, nullptr, name, &async_context_) != napi_ok ||
+      napi_add_async_cleanup_hook(env_, CleanUp, this, &hook_) != napi_ok) {
+    Napi::Error::New(env, "the environment is shutting down").ThrowAsJavaScriptException();
+    return false;
+  }
+  const Status status = control_.Start();
+  if (!status.ok()) {
+    Napi::Error::New(env, "pthread_create failed").ThrowAsJavaScriptException();
+    return false;
+  }
+  return true;
+}
+
+void EngineHost::CleanUp(napi_async_cleanup_hook_handle /*hook*/, void* host) {
+  // A second call of Dispose() does nothing: then its close callback is on the way and removes the hook.
+  static_cast<EngineHost*>(host)->Dispose();
+}
+
+void EngineHost::Dispose() {
+  if (disposed_) return;
+  disposed_ = true;
+  sealed_ = true;
+  if (owner_ != nullptr) {
+    if (std::exchange(busy_, false)) owner_->SetBusy(false);
+    owner_->HostGone();
+    owner_ = nullptr;
+  }
+
+  // A control task that hangs may be in the middle of Engine::Start(); then the queues are not ours to stop. They hold
+  // everything they need themselves.
+  const uint64_t deadline_ns = NowNs() + kCleanUpNs;
+  const bool control_ended = control_.Stop(deadline_ns);
+  if (control_ended) (void)engine_->Stop(StopMode::kCancel, deadline_ns);
+
+  if (!in_callback_) CloseHandle();
+}
+
+void EngineHost::CloseHandle() {
+  if (async_context_ != nullptr) napi_async_destroy(env_, async_context_);
+  if (!async_ready_) {
+    delete this;
+    return;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&async_), [](uv_handle_t* handle) {
+    auto* host = static_cast<EngineHost*>(handle->data);
+    if (host->hook_ != nullptr) napi_remove_async_cleanup_hook(host->hook_);
+    delete host;
+  });
+}
+
+void EngineHost::OnReady() { uv_async_send(&async_); }
+
+void EngineHost::Post(std::function<void()> run, std::function<void()> done) {
+  ++control_pending_;
+  control_.Post({std::move(run), std::move(done)});
+  UpdateBusy();
+}
+
+bool EngineHost::Kick(uint32_t queue, uint32_t count) {
+  if (sealed_ || queue >= engine_->queues().size()) return false;
+  const bool kicked = engine_->queues()[queue]->Kick(count);
+  if (kicked && !busy_) UpdateBusy();
+  return kicked;
+}
+
+void EngineHost::OnAsync() {
+  if (disposed_) return;
+  const Napi::HandleScope handles(env_);
+  napi_callback_scope scope = nullptr;
+  napi_value resource = Napi::Object::New(env_);
+  if (napi_open_callback_scope(env_, resource, async_context_, &scope) != napi_ok) return;
+  in_callback_ = true;
+
+  control_pending_ -= static_cast<uint32_t>(control_.RunDone());
+  DeliverAll();
+
+  // Runs what JavaScript scheduled: ticks and promise reactions. They may submit, and even dispose of us.
+  napi_close_callback_scope(env_, scope);
+  in_callback_ = false;
+  if (disposed_) return CloseHandle();
+  if (RearmAll()) uv_async_send(&async_);
+  UpdateBusy();
+}
+
+void EngineHost::DeliverAll() {
+  if (sealed_) return;
+  const auto& queues = engine_->queues();
+  const auto count = static_cast<uint32_t>(queues.size());
+  uint32_t room = kMaxDelivery;
+  for (uint32_t i = 0; i < count && room > 0; ++i) {
+    const uint32_t index = (first_queue_ + i) % count;
+    const uint32_t ready = std::min(queues[index]->Ready(), room);
+    if (ready == 0) continue;
+    owner_->Deliver(env_, index, ready);
+    // Before any promise reaction runs: what those submit needs the room in the ring.
+    queues[index]->Consumed(ready);
+    room -= ready;
+  }
+  if (count > 0) first_queue_ = (first_queue_ + 1) % count;
+}
+
+// True if completions are waiting that nobody will be notified of.
+bool EngineHost::RearmAll() {
+  if (sealed_) return false;
+  bool waiting = false;
+  for (const auto& queue : engine_->queues()) waiting |= !queue->Arm();
+  return waiting;
+}
+
+// The event loop, and the JavaScript object, live on while anything is under way, and not a moment longer.
+void EngineHost::UpdateBusy() {
+  bool busy = control_pending_ > 0;
+  if (!sealed_) {
+    for (const auto& queue : engine_->queues()) busy |= queue->outstanding() > 0;
+  }
+  if (busy == busy_) return;
+  busy_ = busy;
+  auto* handle = reinterpret_cast<uv_handle_t*>(&async_);
+  busy ? uv_ref(handle) : uv_unref(handle);
+  owner_->SetBusy(busy);
+}
+
+}  // namespace ringbolt

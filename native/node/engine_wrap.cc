@@ -1,0 +1,460 @@
+#include "node/engine_wrap.h"
+
+#include <string>
+#include <utility>
+
+#include "base/align.h"
+#include "io/open_file.h"
+#include "io/uring_backend.h"
+#include "node/convert.h"
+#include "node/stats_layout.h"
+#include "topology/affinity.h"
+
+namespace ringbolt {
+
+namespace {
+
+constexpr uint32_t kMaxQueues = 256;
+constexpr uint32_t kMaxOpenFiles = 65536;
+constexpr double kMaxPoolBytes = 1099511627776.0;  // 1 TiB
+constexpr uint32_t kMaxSlabBytes = 64U << 20;
+
+bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
+  const Napi::Value queues = from.Get("queueCpus");
+  if (!queues.IsArray()) {
+    Napi::TypeError::New(from.Env(), "queueCpus must be an array").ThrowAsJavaScriptException();
+    return false;
+  }
+  const auto lists = queues.As<Napi::Array>();
+  if (lists.Length() < 1 || lists.Length() > kMaxQueues) {
+    Napi::RangeError::New(from.Env(), "too many queues").ThrowAsJavaScriptException();
+    return false;
+  }
+  for (uint32_t i = 0; i < lists.Length(); ++i) {
+    std::vector<uint32_t> cpus;
+    Napi::Object holder = Napi::Object::New(from.Env());
+    holder.Set("cpus", lists.Get(i));
+    if (!ReadField(holder, "cpus", 0, kMaxCpus - 1, &cpus)) return false;
+    options->queue_cpus.emplace_back(cpus.begin(), cpus.end());
+  }
+  double pool_bytes = 0;
+  if (!ReadField(from, "depth", 1, Queue::kMaxDepth, &options->depth) ||
+      !ReadField(from, "maxFiles", 1, kMaxOpenFiles, &options->max_files) ||
+      !ReadField(from, "poolBytes", kPageBytes, kMaxPoolBytes, &pool_bytes) ||
+      !ReadField(from, "hugePages", &options->arena.huge_pages) ||
+      !ReadField(from, "slabClasses", kSlabUnitBytes, kMaxSlabBytes, &options->slab_classes) ||
+      !ReadField(from, "without", &options->without_features)) {
+    return false;
+  }
+  options->arena.bytes = AlignDown(static_cast<uint64_t>(pool_bytes), kPageBytes);
+  const auto& classes = options->slab_classes;
+  bool good = !classes.empty() && classes.size() <= kMaxSlabClasses &&
+              classes.back() <= options->arena.bytes;
+  for (size_t i = 0; i < classes.size() && good; ++i) {
+    good = std::has_single_bit(classes[i]) && (i == 0 || classes[i] > classes[i - 1]);
+  }
+  if (!good) {
+    Napi::RangeError::New(from.Env(), "slabClasses must be ascending powers of two within the pool")
+        .ThrowAsJavaScriptException();
+  }
+  return good;
+}
+
+bool ReadOpenRequest(const Napi::Object& from, OpenRequest* request) {
+  uint32_t access = 0;
+  uint32_t create = 0;
+  uint32_t direct = 0;
+  uint32_t lock = 0;
+  double size = 0;
+  if (!ReadField(from, "path", &request->path) || !ReadField(from, "access", 0, 2, &access) ||
+      !ReadField(from, "create", 0, 2, &create) ||
+      !ReadField(from, "truncate", &request->truncate) ||
+      !ReadField(from, "direct", 0, 2, &direct) || !ReadField(from, "lock", 0, 2, &lock) ||
+      !ReadField(from, "size", 0, kMaxSafeInteger, &size)) {
+    return false;
+  }
+  request->access = static_cast<Access>(access);
+  request->create = static_cast<Create>(create);
+  request->direct = static_cast<Direct>(direct);
+  request->lock = static_cast<Lock>(lock);
+  request->size = static_cast<uint64_t>(size);
+  return true;
+}
+
+// An ArrayBuffer over memory that native code owns; `owner` is dropped when JavaScript can no longer see it.
+template <typename Owner>
+napi_value ExternalBuffer(napi_env env, void* data, size_t bytes, Owner owner) {
+  auto* hint = new Owner(std::move(owner));
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, data, bytes, [](napi_env, void*, void* raw) { delete static_cast<Owner*>(raw); }, hint,
+      &buffer);
+  if (status == napi_ok) return buffer;
+  delete hint;
+  Napi::Error::New(env, "this runtime does not allow external array buffers")
+      .ThrowAsJavaScriptException();
+  return nullptr;
+}
+
+// Tells the pool when the last view of a slab is gone.
+class SlabView {
+ public:
+  SlabView(std::shared_ptr<SlabPool> pool, uint32_t unit)
+      : pool_(std::move(pool)), unit_(unit), generation_(pool_->NextBufferGeneration(unit)) {}
+  SlabView(SlabView&& other) noexcept = default;
+  SlabView& operator=(SlabView&&) = delete;
+  SlabView(const SlabView&) = delete;
+  SlabView& operator=(const SlabView&) = delete;
+  ~SlabView() {
+    if (pool_ != nullptr) (void)pool_->ReclaimForgotten(unit_, generation_);
+  }
+
+ private:
+  std::shared_ptr<SlabPool> pool_;
+  uint32_t unit_;
+  uint32_t generation_;
+};
+
+// Reads up to N numbers without exceptions; a missing or foreign one reads as UINT32_MAX, which no caller accepts.
+template <size_t N>
+EngineWrap* ReadHotCall(napi_env env, napi_callback_info info, uint32_t (&numbers)[N]) {
+  size_t count = N;
+  napi_value arguments[N];
+  napi_value self = nullptr;
+  void* wrap = nullptr;
+  if (napi_get_cb_info(env, info, &count, arguments, &self, nullptr) != napi_ok) return nullptr;
+  for (size_t i = 0; i < N; ++i) {
+    double number = -1;
+    const bool good = napi_get_value_double(env, arguments[i], &number) == napi_ok &&
+                      number >= 0 && number < UINT32_MAX;
+    numbers[i] = good ? static_cast<uint32_t>(number) : UINT32_MAX;
+  }
+  if (napi_unwrap(env, self, &wrap) != napi_ok) return nullptr;
+  return static_cast<EngineWrap*>(wrap);
+}
+
+napi_value ToJs(napi_env env, bool value) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+}  // namespace
+
+Napi::Function EngineWrap::Define(Napi::Env env) {
+  const auto hot = [](const char* name, napi_callback method) {
+    napi_property_descriptor descriptor{};
+    descriptor.utf8name = name;
+    descriptor.method = method;
+    descriptor.attributes = napi_default_method;
+    return Napi::ClassPropertyDescriptor<EngineWrap>(descriptor);
+  };
+  return DefineClass(env, "Engine",
+                     {
+                         InstanceMethod<&EngineWrap::Start>("start"),
+                         InstanceMethod<&EngineWrap::Stop>("stop"),
+                         InstanceMethod<&EngineWrap::OpenFile>("openFile"),
+                         InstanceMethod<&EngineWrap::CloseFile>("closeFile"),
+                         InstanceMethod<&EngineWrap::QueueBlocks>("queueBlocks"),
+                         InstanceMethod<&EngineWrap::QueueStats>("queueStats"),
+                         InstanceMethod<&EngineWrap::SlabBuffer>("slabBuffer"),
+                         InstanceMethod<&EngineWrap::PoolStats>("poolStats"),
+                         hot("kick", Kick),
+                         hot("acquireSlab", AcquireSlab),
+                         hot("releaseSlab", ReleaseSlab),
+                     });
+}
+
+// new Engine(options, deliver): `deliver(queue, count)` is called with completions to read.
+EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsObject() || !info[1].IsFunction()) {
+    Napi::TypeError::New(env, "Engine(options, deliver)").ThrowAsJavaScriptException();
+    return;
+  }
+  EngineOptions options;
+  if (!ReadEngineOptions(info[0].As<Napi::Object>(), &options)) return;
+  options.backend_factory = CreateUringBackend;
+
+  info.This().As<Napi::Object>().DefineProperty(
+      Napi::PropertyDescriptor::Value("deliver", info[1], napi_default));
+  if (napi_create_reference(env, info[1], 0, &deliver_) != napi_ok) return;
+  host_ = EngineHost::Create(env, std::move(options), this);
+}
+
+EngineWrap::~EngineWrap() {
+  if (host_ != nullptr) host_->Dispose();
+  if (deliver_ != nullptr) napi_delete_reference(Env(), deliver_);
+}
+
+bool EngineWrap::Alive(Napi::Env env) const {
+  if (host_ != nullptr) return true;
+  Napi::Error::New(env, "the engine has ended").ThrowAsJavaScriptException();
+  return false;
+}
+
+// Owner -----------------------------------------------------------------------------------------------
+
+void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
+  napi_value function = nullptr;
+  napi_value self = Value();
+  napi_value arguments[2];
+  if (napi_get_reference_value(env, deliver_, &function) != napi_ok || function == nullptr) return;
+  napi_create_uint32(env, queue, &arguments[0]);
+  napi_create_uint32(env, count, &arguments[1]);
+  if (napi_call_function(env, self, function, 2, arguments, nullptr) != napi_pending_exception) {
+    return;
+  }
+  // lib/ throws nothing here; what does come out is a bug, or a worker's termination, and must not be swallowed.
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+void EngineWrap::SetBusy(bool busy) { busy ? (void)Ref() : (void)Unref(); }
+
+void EngineWrap::HostGone() { host_ = nullptr; }
+
+// Life -------------------------------------------------------------------------------------------------
+
+// Resolves to a description of what was got, or to { errno, syscall, detail }.
+Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Alive(env)) return env.Undefined();
+  if (std::exchange(start_called_, true)) {
+    Napi::Error::New(env, "start() was called before").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  auto status = std::make_shared<Status>();
+  host_->Post([engine = host_->engine(), status] { *status = engine->Start(); },
+              [this, env, deferred, status] {
+                if (!status->ok()) return deferred.Resolve(FailureToJs(env, *status));
+                pool_ = host_->engine()->pool();
+                host_->Open();
+                deferred.Resolve(Describe(env));
+              });
+  return deferred.Promise();
+}
+
+Napi::Object EngineWrap::Describe(Napi::Env env) const {
+  Napi::Object result = Napi::Object::New(env);
+  const auto& engine = host_->engine();
+  const Arena& arena = *engine->pool()->arena();
+  result.Set("poolBytes", static_cast<double>(arena.bytes()));
+  result.Set("hugeBytes", static_cast<double>(arena.huge_bytes()));
+  result.Set("memoryRemarks", arena.remarks());
+  Napi::Array queues = Napi::Array::New(env, engine->queues().size());
+  for (uint32_t i = 0; i < engine->queues().size(); ++i) {
+    const Queue& queue = *engine->queues()[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("backend", queue.backend_name());
+    entry.Set("cpus", NumbersToJs(env, queue.cpus_got()));
+    entry.Set("bind", FailureToJs(env, queue.bind_status()));
+    Napi::Array features = Napi::Array::New(env, queue.features().size());
+    for (uint32_t f = 0; f < queue.features().size(); ++f) {
+      Napi::Object feature = Napi::Object::New(env);
+      feature.Set("name", queue.features()[f].name);
+      feature.Set("active", queue.features()[f].active);
+      feature.Set("reason", queue.features()[f].reason);
+      features.Set(f, feature);
+    }
+    entry.Set("features", features);
+    queues.Set(i, entry);
+  }
+  result.Set("queues", queues);
+  return result;
+}
+
+// Drains and joins all queues, then ends the host; resolves to undefined.
+Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Alive(env)) return env.Undefined();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  host_->Seal();
+  host_->Post([engine = host_->engine()] { (void)engine->Stop(StopMode::kDrain, UINT64_MAX >> 1); },
+              [this, env, deferred] {
+                deferred.Resolve(env.Undefined());
+                if (host_ != nullptr) host_->Dispose();
+              });
+  return deferred.Promise();
+}
+
+// Files ------------------------------------------------------------------------------------------------
+
+// Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable in a queue once
+// kInstallFile has completed there.
+Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  OpenRequest request;
+  if (!Alive(env)) return env.Undefined();
+  if (!info[0].IsObject() || pool_ == nullptr) {
+    Napi::TypeError::New(env, "openFile(request) on a started engine").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  if (!ReadOpenRequest(info[0].As<Napi::Object>(), &request)) return env.Undefined();
+
+  struct Outcome {
+    Status status;
+    ringbolt::OpenedFile file;
+    FileHandle handle;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  host_->Post(
+      [files = host_->engine()->files(), request, outcome] {
+        outcome->status = ringbolt::OpenFile(request, &outcome->file);
+        if (!outcome->status.ok()) return;
+        outcome->status = files->Add(std::move(outcome->file.fd), outcome->file.alignment,
+                                     &outcome->handle);
+      },
+      [env, deferred, outcome] {
+        if (!outcome->status.ok()) return deferred.Resolve(FailureToJs(env, outcome->status));
+        Napi::Object file = Napi::Object::New(env);
+        file.Set("slot", outcome->handle.slot);
+        file.Set("generation", outcome->handle.generation);
+        file.Set("size", static_cast<double>(outcome->file.size));
+        file.Set("alignment", outcome->file.alignment);
+        file.Set("direct", outcome->file.direct);
+        file.Set("blockDevice", outcome->file.block_device);
+        file.Set("created", outcome->file.created);
+        file.Set("remarks", outcome->file.remarks);
+        deferred.Resolve(file);
+      });
+  return deferred.Promise();
+}
+
+// closeFile(slot, generation): resolves to { errno, syscall, detail }, errno 0 if all went well.
+Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Alive(env)) return env.Undefined();
+  double slot = 0;
+  double generation = 0;
+  if (!ReadInteger(info[0], "slot", 0, UINT32_MAX, &slot) ||
+      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
+    return env.Undefined();
+  }
+  if (pool_ == nullptr) return env.Undefined();
+  const FileHandle handle{static_cast<uint32_t>(slot), static_cast<uint32_t>(generation)};
+  auto status = std::make_shared<Status>();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  host_->Post([files = host_->engine()->files(), handle, status] { *status = files->Close(handle); },
+              [env, deferred, status] { deferred.Resolve(FailureToJs(env, *status)); });
+  return deferred.Promise();
+}
+
+// Queues -----------------------------------------------------------------------------------------------
+
+// queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers.
+Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  double index = 0;
+  if (!Alive(env)) return env.Undefined();
+  const auto& queues = host_->engine()->queues();
+  if (pool_ == nullptr ||
+      !ReadInteger(info[0], "queue", 0, static_cast<double>(queues.size()) - 1, &index)) {
+    return env.Undefined();
+  }
+  const Queue& queue = *queues[static_cast<size_t>(index)];
+  napi_value submissions =
+      ExternalBuffer(env, queue.submission_block().get(), queue.capacity() * sizeof(OpSlot),
+                     queue.submission_block());
+  if (submissions == nullptr) return env.Undefined();
+  napi_value completions =
+      ExternalBuffer(env, queue.completion_block().get(),
+                     queue.capacity() * sizeof(CompletionSlot), queue.completion_block());
+  if (completions == nullptr) return env.Undefined();
+  Napi::Object blocks = Napi::Object::New(env);
+  blocks.Set("submissions", submissions);
+  blocks.Set("completions", completions);
+  return blocks;
+}
+
+// kick(queue, count): false if the queue would not take them.
+napi_value EngineWrap::Kick(napi_env env, napi_callback_info info) {
+  uint32_t numbers[2];
+  EngineWrap* self = ReadHotCall(env, info, numbers);
+  return ToJs(env, self != nullptr && self->host_ != nullptr &&
+                       self->host_->Kick(numbers[0], numbers[1]));
+}
+
+// queueStats(queue, out: Float64Array): fills `out` as stats_layout.h says.
+Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  double index = 0;
+  if (!Alive(env)) return env.Undefined();
+  const auto& queues = host_->engine()->queues();
+  if (pool_ == nullptr ||
+      !ReadInteger(info[0], "queue", 0, static_cast<double>(queues.size()) - 1, &index)) {
+    return env.Undefined();
+  }
+  if (!info[1].IsTypedArray() ||
+      info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array ||
+      info[1].As<Napi::TypedArray>().ElementLength() < kQueueStatsNumbers) {
+    Napi::TypeError::New(env, "out must be a Float64Array that is long enough")
+        .ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  WriteQueueStats(*queues[static_cast<size_t>(index)], info[1].As<Napi::Float64Array>().Data());
+  return env.Undefined();
+}
+
+// Memory -----------------------------------------------------------------------------------------------
+
+// acquireSlab(class): the unit of a slab, or undefined if there is none.
+napi_value EngineWrap::AcquireSlab(napi_env env, napi_callback_info info) {
+  uint32_t numbers[1];
+  EngineWrap* self = ReadHotCall(env, info, numbers);
+  napi_value result = nullptr;
+  if (self == nullptr || self->pool_ == nullptr || numbers[0] >= self->pool_->class_count()) {
+    return result;
+  }
+  const uint32_t unit = self->pool_->Acquire(numbers[0]);
+  if (unit != kNoSlab) napi_create_uint32(env, unit, &result);
+  return result;
+}
+
+// releaseSlab(unit): false if that slab is not leased.
+napi_value EngineWrap::ReleaseSlab(napi_env env, napi_callback_info info) {
+  uint32_t numbers[1];
+  EngineWrap* self = ReadHotCall(env, info, numbers);
+  return ToJs(env, self != nullptr && self->pool_ != nullptr && self->pool_->Release(numbers[0]));
+}
+
+// slabBuffer(unit): a new ArrayBuffer over a leased slab.
+Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  double unit = 0;
+  if (!ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit)) return env.Undefined();
+  const auto slab = static_cast<uint32_t>(unit);
+  if (pool_ == nullptr || !pool_->IsLeased(slab)) {
+    Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  napi_value buffer = ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab),
+                                     SlabView(pool_, slab));
+  return buffer == nullptr ? env.Undefined() : Napi::Value(env, buffer);
+}
+
+// poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, highWater, acquired, misses }] }
+Napi::Value EngineWrap::PoolStats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (pool_ == nullptr) return env.Undefined();
+  Napi::Object stats = Napi::Object::New(env);
+  stats.Set("leaked", static_cast<double>(pool_->leaked()));
+  Napi::Array classes = Napi::Array::New(env, pool_->class_count());
+  for (uint32_t i = 0; i < pool_->class_count(); ++i) {
+    const SlabClassStats of = pool_->ClassStats(i);
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("slabBytes", of.slab_bytes);
+    entry.Set("capacity", of.capacity);
+    entry.Set("inUse", of.in_use);
+    entry.Set("highWater", of.high_water);
+    entry.Set("acquired", static_cast<double>(of.acquired));
+    entry.Set("misses", static_cast<double>(of.misses));
+    classes.Set(i, entry);
+  }
+  stats.Set("classes", classes);
+  return stats;
+}
+
+}  // namespace ringbolt

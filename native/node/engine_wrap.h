@@ -1,0 +1,55 @@
+// The addon's one class, `Engine`: checks what JavaScript passes and hands it to the host. lib/native.ts declares
+// its shape; nobody but lib/ is meant to use it, and nothing that anybody does with it may harm the process.
+
+#ifndef RINGBOLT_NODE_ENGINE_WRAP_H_
+#define RINGBOLT_NODE_ENGINE_WRAP_H_
+
+#include <napi.h>
+
+#include <memory>
+
+#include "memory/slab_pool.h"
+#include "node/engine_host.h"
+
+namespace ringbolt {
+
+class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost::Owner {
+ public:
+  static Napi::Function Define(Napi::Env env);
+
+  explicit EngineWrap(const Napi::CallbackInfo& info);
+  ~EngineWrap() override;
+
+  void Deliver(napi_env env, uint32_t queue, uint32_t count) override;
+  void SetBusy(bool busy) override;
+  void HostGone() override;
+
+ private:
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value Stop(const Napi::CallbackInfo& info);
+  Napi::Value OpenFile(const Napi::CallbackInfo& info);
+  Napi::Value CloseFile(const Napi::CallbackInfo& info);
+  Napi::Value QueueBlocks(const Napi::CallbackInfo& info);
+  Napi::Value QueueStats(const Napi::CallbackInfo& info);
+  Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
+  Napi::Value PoolStats(const Napi::CallbackInfo& info);
+
+  // Called for every batch or lease: plain N-API, without the wrapper's cost.
+  static napi_value Kick(napi_env env, napi_callback_info info);
+  static napi_value AcquireSlab(napi_env env, napi_callback_info info);
+  static napi_value ReleaseSlab(napi_env env, napi_callback_info info);
+
+  // Throws and returns false if the engine has ended.
+  bool Alive(Napi::Env env) const;
+  [[nodiscard]] Napi::Object Describe(Napi::Env env) const;
+
+  EngineHost* host_ = nullptr;
+  std::shared_ptr<SlabPool> pool_;  // once started; leases outlive the host
+  // Weak: the function is a property of the JavaScript object, which keeps it alive without a cycle through native code.
+  napi_ref deliver_ = nullptr;
+  bool start_called_ = false;
+};
+
+}  // namespace ringbolt
+
+#endif  // RINGBOLT_NODE_ENGINE_WRAP_H_
