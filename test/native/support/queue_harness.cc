@@ -1,0 +1,92 @@
+#include "support/queue_harness.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+namespace ringbolt::test {
+
+QueueHarness::QueueHarness(BackendFactory factory, uint32_t depth) {
+  std::shared_ptr<Arena> arena;
+  REQUIRE(Arena::Create({.bytes = size_t{4} << 20, .huge_pages = false}, &arena).ok());
+  pool_ = std::make_shared<SlabPool>(arena, std::vector<uint32_t>{4096, 65536, 1U << 20});
+  files_ = std::make_shared<FileTable>(16);
+  QueueOptions options;
+  options.depth = depth;
+  options.backend_factory = factory;
+  queue_ = std::make_shared<Queue>(options, pool_, files_, this);
+  const Status status = Queue::Start(queue_);
+  REQUIRE_MESSAGE(status.ok(), status.syscall() << ": " << status.error() << status.detail());
+}
+
+QueueHarness::~QueueHarness() {
+  if (ended_) return;
+  queue_->RequestStop(StopMode::kDrain);
+  CHECK(queue_->WaitExited(INT64_MAX));
+  queue_->Join();
+}
+
+void QueueHarness::Put(const OpSlot& slot) {
+  queue_->submission_block()[(tail_++) & (queue_->capacity() - 1)] = slot;
+  ++put_;
+}
+
+bool QueueHarness::Kick() {
+  const bool kicked = queue_->Kick(put_);
+  put_ = 0;
+  return kicked;
+}
+
+std::vector<CompletionSlot> QueueHarness::Collect(uint32_t count) {
+  std::vector<CompletionSlot> collected;
+  while (collected.size() < count) {
+    const uint32_t ready = queue_->Ready();
+    for (uint32_t i = 0; i < ready; ++i) {
+      collected.push_back(queue_->completion_block()[(head_++) & (queue_->capacity() - 1)]);
+    }
+    queue_->Consumed(ready);
+    if (collected.size() >= count || !queue_->Arm()) continue;
+    std::unique_lock lock(mutex_);
+    // A lost notification must fail the test instead of hanging it.
+    REQUIRE(changed_.wait_for(lock, std::chrono::seconds(60), [&] { return ready_; }));
+    ready_ = false;
+  }
+  return collected;
+}
+
+CompletionSlot QueueHarness::Run(const OpSlot& slot) {
+  Put(slot);
+  REQUIRE(Kick());
+  return Collect(1).front();
+}
+
+FileHandle QueueHarness::Install(int fd, uint32_t alignment) {
+  FileHandle handle;
+  REQUIRE(files_->Add(ScopedFd(fd), alignment, &handle).ok());
+  OpSlot slot{};
+  slot.kind = static_cast<uint8_t>(SlotKind::kInstallFile);
+  slot.file = handle.slot;
+  slot.file_generation = handle.generation;
+  REQUIRE(Run(slot).result == 0);
+  return handle;
+}
+
+void QueueHarness::OnReady() {
+  const std::lock_guard lock(mutex_);
+  ready_ = true;
+  changed_.notify_all();
+}
+
+OpSlot Transfer(SlotKind kind, const FileHandle& file, uint64_t offset, uint32_t length,
+                uint32_t slab) {
+  OpSlot slot{};
+  slot.kind = static_cast<uint8_t>(kind);
+  slot.file = file.slot;
+  slot.file_generation = file.generation;
+  slot.offset = static_cast<double>(offset);
+  slot.length = length;
+  slot.slab = slab;
+  return slot;
+}
+
+}  // namespace ringbolt::test
