@@ -9,8 +9,9 @@
 
 namespace ringbolt {
 
-// Not std::hardware_destructive_interference_size: that one follows compiler flags, and layouts that
-// JavaScript also knows must not. 64 bytes on every x86-64 and on the arm64 servers Node runs on.
+// Not std::hardware_destructive_interference_size: that one follows compiler flags, and layouts
+// that JavaScript also knows must not. 64 bytes on every x86-64 and on the arm64 servers Node runs
+// on.
 inline constexpr size_t kCacheLineBytes = 64;
 
 // The unit in which memory is mapped, and the least alignment that any O_DIRECT device asks for.

@@ -1,5 +1,5 @@
-// The one clock: CLOCK_MONOTONIC in nanoseconds, which is also what Node's process.hrtime() reads, so
-// that a time taken in JavaScript and a time taken on a queue thread can be subtracted.
+// The one clock: CLOCK_MONOTONIC in nanoseconds, which is also what Node's process.hrtime() reads,
+// so that a time taken in JavaScript and a time taken on a queue thread can be subtracted.
 
 #ifndef RINGBOLT_BASE_CLOCK_H_
 #define RINGBOLT_BASE_CLOCK_H_

@@ -5,15 +5,15 @@
 //   ... -----[x][x][x][x][x][x][x][ ][ ][ ]----- ...     positions count up for ever, modulo 2^32;
 //             ^ consumer reads     ^ producer writes      slot = position & mask
 //
-// The slots lie in one block of memory of their own, because JavaScript sees that block as a typed array
-// and reads or writes slots with plain stores; only native code ever touches head and tail. The block's
-// life is counted apart from the ring's, for a typed array may outlive it.
+// The slots lie in one block of memory of their own, because JavaScript sees that block as a typed
+// array and reads or writes slots with plain stores; only native code ever touches head and tail.
+// The block's life is counted apart from the ring's, for a typed array may outlive it.
 //
-// Memory order: tail and head are sequentially consistent in both directions. Acquire and release would do
-// for the slots, but the same variables also decide whether a sleeping peer is woken (store the tail,
-// then load the peer's "sleeping" flag; the peer stores the flag, then loads the tail). With less than
-// seq_cst both loads may be satisfied before both stores, and the wake-up is lost. There is no
-// atomic_thread_fence here, because ThreadSanitizer does not model it.
+// Memory order: tail and head are sequentially consistent in both directions. Acquire and release
+// would do for the slots, but the same variables also decide whether a sleeping peer is woken
+// (store the tail, then load the peer's "sleeping" flag; the peer stores the flag, then loads the
+// tail). With less than seq_cst both loads may be satisfied before both stores, and the wake-up is
+// lost. There is no atomic_thread_fence here, because ThreadSanitizer does not model it.
 
 #ifndef RINGBOLT_BASE_SPSC_RING_H_
 #define RINGBOLT_BASE_SPSC_RING_H_
@@ -51,7 +51,8 @@ class SpscRing {
   [[nodiscard]] uint32_t capacity() const { return mask_ + 1; }
   [[nodiscard]] const std::shared_ptr<T[]>& block() const { return slots_; }
 
-  // Producer only ----------------------------------------------------------------------------------
+  // Producer only
+  // ----------------------------------------------------------------------------------
 
   [[nodiscard]] uint32_t Free() const {
     return capacity() - (tail_.load(std::memory_order_relaxed) - head_.load());
@@ -65,7 +66,8 @@ class SpscRing {
   // Requires count <= Free().
   void Publish(uint32_t count) { tail_.store(tail_.load(std::memory_order_relaxed) + count); }
 
-  // Consumer only ----------------------------------------------------------------------------------
+  // Consumer only
+  // ----------------------------------------------------------------------------------
 
   [[nodiscard]] uint32_t Available() const {
     return tail_.load() - head_.load(std::memory_order_relaxed);

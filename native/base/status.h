@@ -1,5 +1,6 @@
-// The outcome of anything in native code that can fail outside the I/O path: an errno, the system call
-// that gave it, and the circumstances in words. On the I/O path results are plain byte counts or -errno.
+// The outcome of anything in native code that can fail outside the I/O path: an errno, the system
+// call that gave it, and the circumstances in words. On the I/O path results are plain byte counts
+// or -errno.
 
 #ifndef RINGBOLT_BASE_STATUS_H_
 #define RINGBOLT_BASE_STATUS_H_

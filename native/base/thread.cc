@@ -30,8 +30,8 @@ Status Thread::Start(const std::string& name, std::function<void()> body) {
   RB_CHECK(!running_);
   auto arguments = std::make_unique<StartArguments>(StartArguments{name, std::move(body)});
 
-  // The mask is inherited: blocking around the creation leaves no moment in which the new thread could
-  // be chosen for a signal.
+  // The mask is inherited: blocking around the creation leaves no moment in which the new thread
+  // could be chosen for a signal.
   sigset_t all;
   sigset_t previous;
   sigfillset(&all);

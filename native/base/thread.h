@@ -1,5 +1,5 @@
-// A named native thread that blocks every signal: signals belong to Node's main thread, and a handler
-// run on a queue thread would interrupt its system calls.
+// A named native thread that blocks every signal: signals belong to Node's main thread, and a
+// handler run on a queue thread would interrupt its system calls.
 //
 // std::thread is not used, because it reports failure by throwing.
 

@@ -57,8 +57,7 @@ bool ControlThread::Stop(uint64_t deadline_ns) {
   state_->waiting.clear();
   state_->changed.notify_all();
   const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(deadline_ns)};
-  const bool exited =
-      state_->changed.wait_until(lock, deadline, [&] { return state_->exited; });
+  const bool exited = state_->changed.wait_until(lock, deadline, [&] { return state_->exited; });
   lock.unlock();
   if (exited) {
     thread_.Join();

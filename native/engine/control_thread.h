@@ -1,6 +1,6 @@
-// A thread for what may block and is not I/O on a queue: making memory, starting queues, opening, closing.
-// One task at a time, in order of arrival. Not libuv's pool: a file system that hangs in open() must not take
-// DNS and node:fs with it.
+// A thread for what may block and is not I/O on a queue: making memory, starting queues, opening,
+// closing. One task at a time, in order of arrival. Not libuv's pool: a file system that hangs in
+// open() must not take DNS and node:fs with it.
 
 #ifndef RINGBOLT_ENGINE_CONTROL_THREAD_H_
 #define RINGBOLT_ENGINE_CONTROL_THREAD_H_
@@ -38,8 +38,8 @@ class ControlThread {
   void Post(Task task);
   // Calls `done` of every task that has run; returns how many.
   size_t RunDone();
-  // Forgets tasks that wait, lets a running one end until `deadline_ns`, then orphans the thread. Nobody is
-  // notified afterwards. True if the thread ended.
+  // Forgets tasks that wait, lets a running one end until `deadline_ns`, then orphans the thread.
+  // Nobody is notified afterwards. True if the thread ended.
   bool Stop(uint64_t deadline_ns);
 
  private:

@@ -36,8 +36,9 @@ class Engine {
   // Control thread. Makes memory and queues; on failure nothing is left running.
   Status Start();
 
-  // Ends all queues, waiting at most until `deadline_ns` (CLOCK_MONOTONIC) and orphaning those that have not ended by
-  // then. Returns how many were orphaned. Not while Start() runs; a second call does nothing.
+  // Ends all queues, waiting at most until `deadline_ns` (CLOCK_MONOTONIC) and orphaning those that
+  // have not ended by then. Returns how many were orphaned. Not while Start() runs; a second call
+  // does nothing.
   uint32_t Stop(StopMode mode, uint64_t deadline_ns);
 
   [[nodiscard]] const std::vector<std::shared_ptr<Queue>>& queues() const { return queues_; }

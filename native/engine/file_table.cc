@@ -41,8 +41,8 @@ Status FileTable::Close(const FileHandle& handle) {
   }
   const int fd = entry.fd.release();
   free_.push_back(handle.slot);
-  // Linux has released the descriptor whatever close() says; what it may say is that earlier buffered writes
-  // failed.
+  // Linux has released the descriptor whatever close() says; what it may say is that earlier
+  // buffered writes failed.
   if (close(fd) != 0 && errno != EINTR) return Status::FromErrno("close");
   return Status::Ok();
 }

@@ -1,13 +1,14 @@
-// The files an engine has open, by slot. A slot carries a generation, so that an operation meant for a file
-// that was closed never reaches the one that came after it.
+// The files an engine has open, by slot. A slot carries a generation, so that an operation meant
+// for a file that was closed never reaches the one that came after it.
 //
-// Life of a slot: Add() on the control thread → each queue installs it, on its own thread → each queue removes
-// it, once none of its operations are in flight there → Close() on the control thread. Close() refuses while
-// any queue still has it: a descriptor is never closed under the kernel's feet.
+// Life of a slot: Add() on the control thread → each queue installs it, on its own thread → each
+// queue removes it, once none of its operations are in flight there → Close() on the control
+// thread. Close() refuses while any queue still has it: a descriptor is never closed under the
+// kernel's feet.
 //
 // Threads: slots are taken and given back by the control thread alone. Queue threads read an
-// entry only after an op slot named it, which JavaScript writes only after Add() was reported to it; they
-// announce themselves in `installations`.
+// entry only after an op slot named it, which JavaScript writes only after Add() was reported to
+// it; they announce themselves in `installations`.
 
 #ifndef RINGBOLT_ENGINE_FILE_TABLE_H_
 #define RINGBOLT_ENGINE_FILE_TABLE_H_
@@ -35,28 +36,30 @@ class FileTable {
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
-  // Takes ownership of `fd`. `alignment`: bytes that offsets and lengths must be multiples of, a power of two
-  // (1: any). ENFILE if all slots are taken.
+  // Takes ownership of `fd`. `alignment`: bytes that offsets and lengths must be multiples of, a
+  // power of two (1: any). ENFILE if all slots are taken.
   Status Add(ScopedFd fd, uint32_t alignment, FileHandle* handle);
 
   // Closes the descriptor. EBADF for a stale handle, EBUSY while a queue still has it installed.
   Status Close(const FileHandle& handle);
 
-  // Queue threads ----------------------------------------------------------------------------------
+  // Queue threads
+  // ----------------------------------------------------------------------------------
 
   struct Installed {
     int fd = -1;
     uint32_t alignment = 1;
   };
 
-  // False for a slot or generation that is not open. On success the descriptor stays open until Uninstall().
+  // False for a slot or generation that is not open. On success the descriptor stays open until
+  // Uninstall().
   bool Install(const FileHandle& handle, Installed* installed);
   void Uninstall(uint32_t slot);
 
  private:
-  // `state` decides who may have the descriptor: the generation in the upper half, the number of queues that have
-  // it installed in the lower, and kClosed while nobody may install it. One word, so that closing and
-  // installing cannot both win.
+  // `state` decides who may have the descriptor: the generation in the upper half, the number of
+  // queues that have it installed in the lower, and kClosed while nobody may install it. One word,
+  // so that closing and installing cannot both win.
   static constexpr uint64_t kClosed = UINT32_MAX;
 
   struct Entry {

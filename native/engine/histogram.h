@@ -1,11 +1,12 @@
-// Latencies in log-linear buckets: 32 equal ones in every octave, so that a bucket is at most 1/32 (3.1 %) as
-// wide as its values are large, and its middle is within 1.6 % of all of them. Linear below 1024 ns; values
-// past 2^36 ns (68.7 s) count in the last bucket.
+// Latencies in log-linear buckets: 32 equal ones in every octave, so that a bucket is at most 1/32
+// (3.1 %) as wide as its values are large, and its middle is within 1.6 % of all of them. Linear
+// below 1024 ns; values past 2^36 ns (68.7 s) count in the last bucket.
 //
-//   bucket  0..31: 32 ns each     32..63: 1024..2047 ns, 32 ns each    64..95: 2048..4095 ns, 64 ns each  ...
+//   bucket  0..31: 32 ns each     32..63: 1024..2047 ns, 32 ns each    64..95: 2048..4095 ns, 64 ns
+//   each  ...
 //
-// One thread adds, any thread may read: counts are relaxed atomics with one writer, so a reader sees each count
-// whole, and a set of counts that may be some operations apart.
+// One thread adds, any thread may read: counts are relaxed atomics with one writer, so a reader
+// sees each count whole, and a set of counts that may be some operations apart.
 
 #ifndef RINGBOLT_ENGINE_HISTOGRAM_H_
 #define RINGBOLT_ENGINE_HISTOGRAM_H_

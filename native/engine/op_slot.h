@@ -1,8 +1,9 @@
-// The two kinds of slots in memory that JavaScript shares: what it asks for and what came of it. The layout
-// is known to lib/native.ts as well, which compares the constants below when it loads the addon.
+// The two kinds of slots in memory that JavaScript shares: what it asks for and what came of it.
+// The layout is known to lib/native.ts as well, which compares the constants below when it loads
+// the addon.
 //
-// JavaScript may write anything into them at any time, so a slot is copied once and only the copy is
-// looked at (see Queue::TakeSubmissions).
+// JavaScript may write anything into them at any time, so a slot is copied once and only the copy
+// is looked at (see Queue::TakeSubmissions).
 
 #ifndef RINGBOLT_ENGINE_OP_SLOT_H_
 #define RINGBOLT_ENGINE_OP_SLOT_H_

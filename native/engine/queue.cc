@@ -18,13 +18,14 @@ namespace {
 
 constexpr double kMaxOffset = 9007199254740991.0;  // 2^53 - 1, Number.MAX_SAFE_INTEGER
 
-// EINTR and EAGAIN are retried at once; a device that answers nothing else for this long has failed.
+// EINTR and EAGAIN are retried at once; a device that answers nothing else for this long has
+// failed.
 constexpr uint32_t kMaxRetries = 128;
 
 constexpr uint32_t kReapBatch = 256;
 
-// The one copy of a slot. JavaScript may write to the original at any time; word-wise atomic loads make the
-// compiler read each word exactly once, so that what was checked is what is used.
+// The one copy of a slot. JavaScript may write to the original at any time; word-wise atomic loads
+// make the compiler read each word exactly once, so that what was checked is what is used.
 OpSlot CopySlot(const OpSlot& shared) {
   std::array<uint64_t, sizeof(OpSlot) / sizeof(uint64_t)> words;
   const auto* from = reinterpret_cast<const uint64_t*>(&shared);
@@ -58,7 +59,8 @@ Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
 
 Queue::~Queue() = default;
 
-// Start and end -------------------------------------------------------------------------------------
+// Start and end
+// -------------------------------------------------------------------------------------
 
 Status Queue::Start(const std::shared_ptr<Queue>& queue) {
   // The thread owns the queue too: an orphan keeps all that it may still touch.
@@ -94,7 +96,8 @@ void Queue::Orphan() {
   thread_.Detach();
 }
 
-// JavaScript thread -----------------------------------------------------------------------------------
+// JavaScript thread
+// -----------------------------------------------------------------------------------
 
 bool Queue::Kick(uint32_t count) {
   if (count > capacity() - outstanding_) return false;
@@ -117,7 +120,8 @@ bool Queue::Arm() {
   return false;
 }
 
-// Queue thread ------------------------------------------------------------------------------------------
+// Queue thread
+// ------------------------------------------------------------------------------------------
 
 void Queue::Run() {
   SetUp();
@@ -141,9 +145,10 @@ void Queue::SetUp() {
   if (!options_.cpus.empty()) bind_status_ = BindThread(options_.cpus);
   cpus_got_ = CurrentCpus();
   std::unique_ptr<Backend> backend;
-  status = options_.backend_factory(
-      {.max_in_flight = capacity(), .max_files = files_->capacity(), .without = options_.without_features},
-      &backend);
+  status = options_.backend_factory({.max_in_flight = capacity(),
+                                     .max_files = files_->capacity(),
+                                     .without = options_.without_features},
+                                    &backend);
   const std::lock_guard lock(mutex_);
   if (status.ok()) {
     backend_name_ = backend->name();
@@ -288,8 +293,9 @@ void Queue::HandOver() {
   counters_.depth_max.RaiseTo(in_flight_);
 }
 
-// True if there is nothing to do but wait. From here until the flag is taken back, a Kick() or a stop wakes the
-// thread; whatever came before is seen by the second look, as both sides store first and load second (seq_cst).
+// True if there is nothing to do but wait. From here until the flag is taken back, a Kick() or a
+// stop wakes the thread; whatever came before is seen by the second look, as both sides store first
+// and load second (seq_cst).
 bool Queue::PrepareToSleep() {
   if (staged_ != 0) return false;
   sleeping_.store(true);
@@ -346,8 +352,8 @@ int64_t Queue::Judge(Pending* pending, int32_t result) {
   auto moved = std::min(static_cast<uint32_t>(result), op.length);
   if (moved == op.length) return pending->done += moved;
   if (op.kind == OpKind::kRead) {
-    // Nothing more, or a tail that is not a whole block: the end of the file. Going on from within a block would be
-    // EINVAL on a direct file.
+    // Nothing more, or a tail that is not a whole block: the end of the file. Going on from within
+    // a block would be EINVAL on a direct file.
     if (moved == 0 || !IsAligned(moved, pending->alignment)) return pending->done += moved;
   } else {
     if (moved == 0) return -EIO;  // no progress and no reason

@@ -4,11 +4,12 @@
 //     op slots, Kick() ─────────▶  TakeSubmissions: copy, validate ───▶ Backend
 //     Ready(), Consumed() ◀──────  Publish ◀─ Finish: retry, continue ◀─
 //
-// Who may call what is said by the headings below. The queue is owned through shared_ptr: by the engine, and by
-// its own thread, which may outlive the engine when a device never answers (see Orphan).
+// Who may call what is said by the headings below. The queue is owned through shared_ptr: by the
+// engine, and by its own thread, which may outlive the engine when a device never answers (see
+// Orphan).
 //
-// Bounds: JavaScript may have at most capacity() slots outstanding, counted natively in Kick(). Both rings and the
-// backend have room for that many, so none can overflow.
+// Bounds: JavaScript may have at most capacity() slots outstanding, counted natively in Kick().
+// Both rings and the backend have room for that many, so none can overflow.
 
 #ifndef RINGBOLT_ENGINE_QUEUE_H_
 #define RINGBOLT_ENGINE_QUEUE_H_
@@ -67,20 +68,23 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // Control thread ---------------------------------------------------------------------------------
+  // Control thread
+  // ---------------------------------------------------------------------------------
 
   // Starts the thread and waits until its backend stands. On failure there is no thread.
   static Status Start(const std::shared_ptr<Queue>& queue);
 
-  // Also the JavaScript thread, while the control thread does not. A later mode must be a stronger one.
+  // Also the JavaScript thread, while the control thread does not. A later mode must be a stronger
+  // one.
   void RequestStop(StopMode mode);
   bool WaitExited(uint64_t deadline_ns);  // CLOCK_MONOTONIC
   void Join();
-  // Lets the thread live on by itself, with everything it may touch, until its device answers or the process
-  // ends. It notifies nobody any more.
+  // Lets the thread live on by itself, with everything it may touch, until its device answers or
+  // the process ends. It notifies nobody any more.
   void Orphan();
 
-  // JavaScript thread ------------------------------------------------------------------------------
+  // JavaScript thread
+  // ------------------------------------------------------------------------------
 
   [[nodiscard]] uint32_t capacity() const { return submissions_.capacity(); }
   [[nodiscard]] const std::shared_ptr<OpSlot[]>& submission_block() const {
@@ -90,8 +94,8 @@ class Queue {
     return completions_.block();
   }
 
-  // Publishes the next `count` slots and wakes the thread if it sleeps. False, and nothing happens, if that would be
-  // more than capacity() outstanding.
+  // Publishes the next `count` slots and wakes the thread if it sleeps. False, and nothing happens,
+  // if that would be more than capacity() outstanding.
   bool Kick(uint32_t count);
 
   // Slots kicked whose completions were not consumed.
@@ -103,10 +107,13 @@ class Queue {
   // Asks for OnReady() at the next completion. False if some are ready already.
   bool Arm();
 
-  // Any thread -------------------------------------------------------------------------------------
+  // Any thread
+  // -------------------------------------------------------------------------------------
 
   [[nodiscard]] const QueueCounters& counters() const { return counters_; }
-  [[nodiscard]] uint32_t in_flight() const { return in_flight_gauge_.load(std::memory_order_relaxed); }
+  [[nodiscard]] uint32_t in_flight() const {
+    return in_flight_gauge_.load(std::memory_order_relaxed);
+  }
 
   // Fixed once Start() has returned.
   [[nodiscard]] const std::string& backend_name() const { return backend_name_; }
@@ -149,7 +156,8 @@ class Queue {
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
-  // What to do with a result: a number of bytes or -errno to settle with, or kAgain to go on with what remains.
+  // What to do with a result: a number of bytes or -errno to settle with, or kAgain to go on with
+  // what remains.
   int64_t Judge(Pending* pending, int32_t result);
   void Count(const Pending& pending, int64_t outcome, uint64_t now_ns);
   void CancelAll();

@@ -1,9 +1,9 @@
 // The contract between a queue and whatever moves its bytes.
 //
-// A backend is created, used and destroyed by one thread, its queue's; only Wake() may be called from others.
-// It never looks inside an operation: validation, short transfers, retries and counters are the queue's, so
-// that they are written once for all backends. A result is a byte count or -errno, exactly one for each
-// accepted operation, in any order, also after Cancel().
+// A backend is created, used and destroyed by one thread, its queue's; only Wake() may be called
+// from others. It never looks inside an operation: validation, short transfers, retries and
+// counters are the queue's, so that they are written once for all backends. A result is a byte
+// count or -errno, exactly one for each accepted operation, in any order, also after Cancel().
 
 #ifndef RINGBOLT_IO_BACKEND_H_
 #define RINGBOLT_IO_BACKEND_H_
@@ -47,7 +47,8 @@ struct BackendFeature {
 struct BackendOptions {
   uint32_t max_in_flight = 0;  // operations accepted and not yet reaped, at most
   uint32_t max_files = 0;      // file slots
-  // Features to go without although the kernel has them, by name: for tests and for `RINGBOLT_DISABLE`.
+  // Features to go without although the kernel has them, by name: for tests and for
+  // `RINGBOLT_DISABLE`.
   std::vector<std::string> without = {};
 };
 
@@ -58,20 +59,21 @@ class Backend {
   [[nodiscard]] virtual const char* name() const = 0;
   [[nodiscard]] virtual const std::vector<BackendFeature>& features() const = 0;
 
-  // Accepts operations from the front of `ops` and returns how many. Fewer than all only if more than
-  // max_in_flight would be in flight. Whether the kernel has seen them before the next Wait() is the
-  // backend's choice.
+  // Accepts operations from the front of `ops` and returns how many. Fewer than all only if more
+  // than max_in_flight would be in flight. Whether the kernel has seen them before the next Wait()
+  // is the backend's choice.
   virtual size_t Submit(std::span<const BackendOp> ops) = 0;
 
-  // Hands everything accepted to the kernel; then, if `block`, sleeps until there is a result to reap or
-  // somebody calls Wake(). May return early for no reason. An error here means the backend is unusable.
+  // Hands everything accepted to the kernel; then, if `block`, sleeps until there is a result to
+  // reap or somebody calls Wake(). May return early for no reason. An error here means the backend
+  // is unusable.
   virtual Status Wait(bool block) = 0;
 
   // Takes up to results.size() results and returns how many.
   virtual size_t Reap(std::span<BackendResult> results) = 0;
 
-  // Asks that the operation end soon. Advisory: it may still complete with its bytes; either way its one
-  // result follows.
+  // Asks that the operation end soon. Advisory: it may still complete with its bytes; either way
+  // its one result follows.
   virtual void Cancel(uint64_t id) = 0;
 
   // Any thread. Ends the Wait(true) that is under way, or else the next one.

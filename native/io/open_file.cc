@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/align.h"
+#include "base/check.h"
 
 #ifndef STATX_DIOALIGN  // Linux 6.1
 #define STATX_DIOALIGN 0x00002000U
@@ -19,10 +20,12 @@ namespace ringbolt {
 
 namespace {
 
-// What is asked of a caller where the file system would not say: a multiple of every logical block size in use.
+// What is asked of a caller where the file system would not say: a multiple of every logical block
+// size in use.
 constexpr uint32_t kFallbackAlignment = 4096;
 
-// The fields of struct statx up to those of STATX_DIOALIGN, which older C libraries leave in the spare room.
+// The fields of struct statx up to those of STATX_DIOALIGN, which older C libraries leave in the
+// spare room.
 constexpr size_t kDioMemAlignOffset = 0x98;
 constexpr size_t kDioOffsetAlignOffset = 0x9c;
 
@@ -42,23 +45,31 @@ int AccessFlags(Access access) {
 Status OpenOrCreate(const OpenRequest& request, OpenedFile* opened) {
   const int flags = AccessFlags(request.access) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   const char* path = request.path.c_str();
-  // Between two attempts another process may create or remove the file; one who does so for ever gets its errno.
+  // Between two attempts another process may create or remove the file; one who does so for ever
+  // gets its errno.
   for (int attempt = 0; attempt < 8; ++attempt) {
     if (request.create != Create::kNo) {
-      opened->fd = ScopedFd(open(path, flags | O_CREAT | O_EXCL, 0666));
-      opened->created = opened->fd.valid();
+      const int fd = open(path, flags | O_CREAT | O_EXCL, 0666);
+      if (fd < 0 && (errno != EEXIST || request.create == Create::kExclusive)) {
+        return Status::FromErrno("open");
+      }
+      opened->created = fd >= 0;
+      opened->fd = ScopedFd(fd);
       if (opened->created) return Status::Ok();
-      if (errno != EEXIST || request.create == Create::kExclusive) break;
     }
-    opened->fd = ScopedFd(open(path, flags));
-    if (opened->fd.valid()) return Status::Ok();
-    if (errno != ENOENT || request.create == Create::kNo) break;
+    const int fd = open(path, flags);
+    if (fd < 0 && (errno != ENOENT || request.create == Create::kNo)) {
+      return Status::FromErrno("open");
+    }
+    opened->fd = ScopedFd(fd);
+    if (fd >= 0) return Status::Ok();
   }
-  return Status::FromErrno("open");
+  return Status::Error(EAGAIN, "open", "another process keeps creating and removing the file");
 }
 
 Status CheckKind(OpenedFile* opened) {
-  struct stat info {};
+  RB_CHECK(opened->fd.valid());
+  struct stat info{};
   if (fstat(opened->fd.get(), &info) != 0) return Status::FromErrno("fstat");
   if (S_ISDIR(info.st_mode)) return Status::Error(EISDIR, "open");
   opened->block_device = S_ISBLK(info.st_mode);
@@ -68,11 +79,11 @@ Status CheckKind(OpenedFile* opened) {
   return Status::Ok();
 }
 
-// An open-file-description lock over the whole file: it belongs to this descriptor, not to the process, so that
-// two engines in one process exclude each other too.
+// An open-file-description lock over the whole file: it belongs to this descriptor, not to the
+// process, so that two engines in one process exclude each other too.
 Status TakeLock(const OpenRequest& request, int fd) {
   if (request.lock == Lock::kNo) return Status::Ok();
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = request.lock == Lock::kShared ? F_RDLCK : F_WRLCK;
   lock.l_whence = SEEK_SET;
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return Status::Ok();
@@ -84,10 +95,11 @@ Status TakeLock(const OpenRequest& request, int fd) {
 
 Status ReadSize(OpenedFile* opened) {
   if (opened->block_device) {
-    if (ioctl(opened->fd.get(), BLKGETSIZE64, &opened->size) != 0) return Status::FromErrno("ioctl");
+    if (ioctl(opened->fd.get(), BLKGETSIZE64, &opened->size) != 0)
+      return Status::FromErrno("ioctl");
     return Status::Ok();
   }
-  struct stat info {};
+  struct stat info{};
   if (fstat(opened->fd.get(), &info) != 0) return Status::FromErrno("fstat");
   opened->size = static_cast<uint64_t>(info.st_size);
   return Status::Ok();
@@ -118,13 +130,14 @@ Status TruncateAndAllocate(const OpenRequest& request, OpenedFile* opened) {
 
 // The alignment that direct I/O on this file needs, 0 if the file system says there is none.
 uint32_t DirectAlignment(const OpenedFile& opened) {
-  struct statx info {};
+  struct statx info{};
   if (statx(opened.fd.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) == 0 &&
       (info.stx_mask & STATX_DIOALIGN) != 0) {
     uint32_t memory = 0;
     uint32_t offset = 0;
     std::memcpy(&memory, reinterpret_cast<const char*>(&info) + kDioMemAlignOffset, sizeof memory);
-    std::memcpy(&offset, reinterpret_cast<const char*>(&info) + kDioOffsetAlignOffset, sizeof offset);
+    std::memcpy(&offset, reinterpret_cast<const char*>(&info) + kDioOffsetAlignOffset,
+                sizeof offset);
     // Slabs begin on pages, and parts of them at multiples of the offset alignment.
     if (memory > kPageBytes || !std::has_single_bit(offset)) return 0;
     return std::max(memory, offset);
@@ -136,7 +149,8 @@ uint32_t DirectAlignment(const OpenedFile& opened) {
   return kFallbackAlignment;
 }
 
-// Turns O_NONBLOCK off, under which io_uring would answer EAGAIN, and O_DIRECT on where it is wanted and works.
+// Turns O_NONBLOCK off, under which io_uring would answer EAGAIN, and O_DIRECT on where it is
+// wanted and works.
 Status SetMode(const OpenRequest& request, OpenedFile* opened) {
   const int fd = opened->fd.get();
   const int flags = fcntl(fd, F_GETFL) & ~O_NONBLOCK;

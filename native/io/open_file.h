@@ -1,5 +1,5 @@
-// Opening a file or block device for an engine: flags, lock, size, direct I/O and the alignment it needs. Blocks;
-// for the control thread.
+// Opening a file or block device for an engine: flags, lock, size, direct I/O and the alignment it
+// needs. Blocks; for the control thread.
 
 #ifndef RINGBOLT_IO_OPEN_FILE_H_
 #define RINGBOLT_IO_OPEN_FILE_H_
@@ -34,12 +34,14 @@ struct OpenedFile {
   bool direct = false;
   bool block_device = false;
   bool created = false;
-  std::string remarks;  // why `direct` is false although it was asked for, and what else was not had
+  std::string
+      remarks;  // why `direct` is false although it was asked for, and what else was not had
 };
 
-// Fails with the errno of the call that failed; with EBUSY if somebody else holds a conflicting lock; with EISDIR or
-// ENOTSUP for what is neither a regular file nor a block device. A file that this call created is
-// removed again when it fails. On success a created file's directory entry is on stable storage.
+// Fails with the errno of the call that failed; with EBUSY if somebody else holds a conflicting
+// lock; with EISDIR or ENOTSUP for what is neither a regular file nor a block device. A file that
+// this call created is removed again when it fails. On success a created file's directory entry is
+// on stable storage.
 Status OpenFile(const OpenRequest& request, OpenedFile* opened);
 
 }  // namespace ringbolt

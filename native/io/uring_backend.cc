@@ -1,10 +1,10 @@
 // One ring, one thread.
 //
-// All submissions of a loop turn go to the kernel in one io_uring_enter(), which also waits and, with
-// DEFER_TASKRUN, is the only time at which completions are worked off: they never interrupt the thread.
-// Waking: a read of an eventfd is always in flight; another thread writes to the eventfd, the read
-// completes, the wait ends. A thread sleeping in io_uring_enter() cannot miss that, unlike one that polls
-// the ring's descriptor.
+// All submissions of a loop turn go to the kernel in one io_uring_enter(), which also waits and,
+// with DEFER_TASKRUN, is the only time at which completions are worked off: they never interrupt
+// the thread. Waking: a read of an eventfd is always in flight; another thread writes to the
+// eventfd, the read completes, the wait ends. A thread sleeping in io_uring_enter() cannot miss
+// that, unlike one that polls the ring's descriptor.
 
 #include "io/uring_backend.h"
 
@@ -28,14 +28,16 @@ namespace {
 constexpr uint64_t kWakeId = uint64_t{1} << 63;
 constexpr uint64_t kCancelId = kWakeId | 1;
 
-// Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried one by one.
+// Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried
+// one by one.
 struct SetupFlag {
   uint32_t flag;
   const char* name;
   const char* since;
 };
 constexpr SetupFlag kSetupFlags[] = {
-    // Go on with the batch when one submission fails at once; without it the rest waits for the next enter.
+    // Go on with the batch when one submission fails at once; without it the rest waits for the
+    // next enter.
     {IORING_SETUP_SUBMIT_ALL, "SUBMIT_ALL", "Linux 5.18"},
     // No interrupt of the thread for each completion.
     {IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN", "Linux 5.19"},
@@ -107,12 +109,14 @@ Status UringBackend::Init(const BackendOptions& options) {
   return Status::Ok();
 }
 
-// The richest set of flags that this kernel takes. A current one takes all at the first try; on another, each
-// is added to those that worked before it, so that the report can say which are missing.
+// The richest set of flags that this kernel takes. A current one takes all at the first try; on
+// another, each is added to those that worked before it, so that the report can say which are
+// missing.
 Status UringBackend::CreateRing(uint32_t entries, const BackendOptions& options) {
   const auto create = [&](uint32_t flags) {
     io_uring_params params{};
-    // Every operation in flight, its cancellation and the wake-up fit at once: the CQ cannot overflow.
+    // Every operation in flight, its cancellation and the wake-up fit at once: the CQ cannot
+    // overflow.
     params.flags = IORING_SETUP_CQSIZE | flags;
     params.cq_entries = entries * 4;
     const int result = io_uring_queue_init_params(entries, &ring_, &params);
@@ -149,7 +153,8 @@ void UringBackend::DestroyRing() {
   ring_ready_ = false;
 }
 
-// The wake-up read writes into this object, so it must end first. Nothing else is in flight any more.
+// The wake-up read writes into this object, so it must end first. Nothing else is in flight any
+// more.
 void UringBackend::EndWake() {
   ending_ = true;
   Wake();
@@ -258,7 +263,8 @@ Status UringBackend::Wait(bool block) {
   } else {
     result = io_uring_submit(&ring_);
   }
-  // EINTR, EAGAIN and EBUSY: nothing is lost, what was not taken stays in the queue for the next call.
+  // EINTR, EAGAIN and EBUSY: nothing is lost, what was not taken stays in the queue for the next
+  // call.
   if (result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY) {
     return Status::Ok();
   }

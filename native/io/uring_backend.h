@@ -1,7 +1,7 @@
 // Backend over io_uring, through liburing.
 //
-// Built only where liburing is (RINGBOLT_HAVE_LIBURING); without it, CreateUringBackend() fails with ENOSYS
-// and says so.
+// Built only where liburing is (RINGBOLT_HAVE_LIBURING); without it, CreateUringBackend() fails
+// with ENOSYS and says so.
 
 #ifndef RINGBOLT_IO_URING_BACKEND_H_
 #define RINGBOLT_IO_URING_BACKEND_H_

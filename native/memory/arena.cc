@@ -19,8 +19,8 @@ namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 
-// The bytes of [begin, end) that /proc/self/smaps counts as huge. A mapping that the kernel split or
-// merged shows as several entries; an entry counts if it begins inside the range.
+// The bytes of [begin, end) that /proc/self/smaps counts as huge. A mapping that the kernel split
+// or merged shows as several entries; an entry counts if it begins inside the range.
 size_t HugeBytesIn(uintptr_t begin, uintptr_t end) {
   FILE* smaps = std::fopen("/proc/self/smaps", "re");
   if (smaps == nullptr) return 0;
@@ -48,15 +48,16 @@ Status Arena::Create(const ArenaOptions& options, std::shared_ptr<Arena>* arena)
   std::shared_ptr<Arena> made(new Arena);
   made->bytes_ = options.bytes;
 
-  // Room to align the inside to a huge page, and a guard page or more on either side: a stray access
-  // next to the pool faults instead of finding somebody else's memory.
+  // Room to align the inside to a huge page, and a guard page or more on either side: a stray
+  // access next to the pool faults instead of finding somebody else's memory.
   made->mapping_bytes_ = options.bytes + (2 * kHugePageBytes);
   void* mapping = mmap(nullptr, made->mapping_bytes_, PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return Status::FromErrno("mmap", "the buffer pool's memory");
   made->mapping_ = mapping;
   const auto start = reinterpret_cast<uintptr_t>(mapping);
-  made->base_ = reinterpret_cast<uint8_t*>(AlignUp(start + kPageBytes, kHugePageBytes));
+  made->base_ =
+      static_cast<uint8_t*>(mapping) + (AlignUp(start + kPageBytes, kHugePageBytes) - start);
 
   if (mprotect(made->base_, made->bytes_, PROT_READ | PROT_WRITE) != 0) {
     return Status::FromErrno("mprotect", "the buffer pool's memory");

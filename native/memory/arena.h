@@ -1,11 +1,11 @@
-// One mapping of anonymous memory for all slabs of a pool: between guard pages, kept out of forks and core
-// dumps, and populated when it is made, so that the I/O path meets no page fault and a machine without
-// memory says so with an error instead of a SIGBUS.
+// One mapping of anonymous memory for all slabs of a pool: between guard pages, kept out of forks
+// and core dumps, and populated when it is made, so that the I/O path meets no page fault and a
+// machine without memory says so with an error instead of a SIGBUS.
 //
 //   | guard | bytes(), 2 MiB aligned, huge pages if they can be had | guard |
 //
-// Owned through shared_ptr by everybody who may still touch the memory: the pool, queue threads, and each
-// ArrayBuffer that JavaScript may hold. Immutable once made; any thread may read it.
+// Owned through shared_ptr by everybody who may still touch the memory: the pool, queue threads,
+// and each ArrayBuffer that JavaScript may hold. Immutable once made; any thread may read it.
 
 #ifndef RINGBOLT_MEMORY_ARENA_H_
 #define RINGBOLT_MEMORY_ARENA_H_

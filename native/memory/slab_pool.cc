@@ -114,7 +114,8 @@ uint8_t* SlabPool::Resolve(uint32_t unit, uint32_t offset, uint32_t length) cons
   return arena_->base() + (size_t{unit} * kSlabUnitBytes) + offset;
 }
 
-// A chunk without an owner: one never used, else the first that its class does not need at the moment.
+// A chunk without an owner: one never used, else the first that its class does not need at the
+// moment.
 uint32_t SlabPool::TakeChunk() {
   if (unused_chunks_ > 0) return static_cast<uint32_t>(chunks_.size()) - unused_chunks_--;
   for (uint32_t index = 0; index < chunks_.size(); ++index) {

@@ -3,18 +3,19 @@
 //   arena   | chunk 0 | chunk 1 | chunk 2 | ...      a chunk is as large as the largest class
 //   chunk   | slab | slab | slab | slab |            all slabs of a chunk are of one class
 //
-// A chunk belongs to no class until one runs short; it stays with that class, and moves to another only
-// when all its slabs are free and no unused chunk is left. So a workload of one size may use the whole
-// arena, and none needs to be foretold.
+// A chunk belongs to no class until one runs short; it stays with that class, and moves to another
+// only when all its slabs are free and no unused chunk is left. So a workload of one size may use
+// the whole arena, and none needs to be foretold.
 //
-// A slab is named by its unit: its offset in the arena divided by 4 KiB. Units are what JavaScript holds and
-// writes into op slots; Resolve() turns one into memory and is the place where nothing outside a leased slab
-// gets through.
+// A slab is named by its unit: its offset in the arena divided by 4 KiB. Units are what JavaScript
+// holds and writes into op slots; Resolve() turns one into memory and is the place where nothing
+// outside a leased slab gets through.
 //
-// Threads: everything belongs to the JavaScript thread, except Resolve(), which any thread may call. It
-// reads one byte a unit, written with relaxed stores: the op slot that names the unit was published after
-// the lease was taken, through the submission ring, and that orders the two. If JavaScript releases a slab
-// that is in flight, Resolve() may still succeed: the memory stays inside the pool either way.
+// Threads: everything belongs to the JavaScript thread, except Resolve(), which any thread may
+// call. It reads one byte a unit, written with relaxed stores: the op slot that names the unit was
+// published after the lease was taken, through the submission ring, and that orders the two. If
+// JavaScript releases a slab that is in flight, Resolve() may still succeed: the memory stays
+// inside the pool either way.
 
 #ifndef RINGBOLT_MEMORY_SLAB_POOL_H_
 #define RINGBOLT_MEMORY_SLAB_POOL_H_
@@ -43,13 +44,14 @@ struct SlabClassStats {
 
 class SlabPool {
  public:
-  // `class_bytes`: ascending powers of two from 4 KiB up, at most kMaxSlabClasses; the arena holds at least
-  // one slab of the largest.
+  // `class_bytes`: ascending powers of two from 4 KiB up, at most kMaxSlabClasses; the arena holds
+  // at least one slab of the largest.
   SlabPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>& class_bytes);
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
 
-  // JavaScript thread ------------------------------------------------------------------------------
+  // JavaScript thread
+  // ------------------------------------------------------------------------------
 
   // The unit of a free slab of this class, or kNoSlab. Its memory holds whatever was there before.
   uint32_t Acquire(uint32_t slab_class);
@@ -60,8 +62,8 @@ class SlabPool {
   // Every ArrayBuffer over a slab gets a number; only the last one made may reclaim the slab.
   uint32_t NextBufferGeneration(uint32_t unit);
 
-  // Called when the ArrayBuffer of that generation is gone for good. If its slab is still leased, nobody can
-  // reach the lease any more: it is released and counted as leaked.
+  // Called when the ArrayBuffer of that generation is gone for good. If its slab is still leased,
+  // nobody can reach the lease any more: it is released and counted as leaked.
   bool ReclaimForgotten(uint32_t unit, uint32_t buffer_generation);
 
   [[nodiscard]] bool IsLeased(uint32_t unit) const;
@@ -72,10 +74,11 @@ class SlabPool {
   [[nodiscard]] uint64_t leaked() const { return leaked_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const { return arena_; }
 
-  // Any thread -------------------------------------------------------------------------------------
+  // Any thread
+  // -------------------------------------------------------------------------------------
 
-  // The memory of [offset, offset + length) in the leased slab `unit`, or nullptr if that is not all inside
-  // a leased slab.
+  // The memory of [offset, offset + length) in the leased slab `unit`, or nullptr if that is not
+  // all inside a leased slab.
   [[nodiscard]] uint8_t* Resolve(uint32_t unit, uint32_t offset, uint32_t length) const;
 
  private:
@@ -83,10 +86,10 @@ class SlabPool {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   struct Chunk {
-    uint32_t owner = kNone;      // class, or kNone
-    uint32_t in_use = 0;         // leased slabs
-    uint32_t first_free = kNone; // unit; the chain goes on in next_free_
-    uint32_t previous = kNone;   // neighbours in the owner's list of chunks with free slabs
+    uint32_t owner = kNone;       // class, or kNone
+    uint32_t in_use = 0;          // leased slabs
+    uint32_t first_free = kNone;  // unit; the chain goes on in next_free_
+    uint32_t previous = kNone;    // neighbours in the owner's list of chunks with free slabs
     uint32_t next = kNone;
   };
   struct Class {
@@ -106,10 +109,11 @@ class SlabPool {
   std::vector<Class> classes_;
   std::vector<Chunk> chunks_;
   uint32_t units_per_chunk_ = 0;
-  uint32_t unused_chunks_ = 0;  // chunks_[chunks_.size() - unused_chunks_ ...] belong to no class yet
+  uint32_t unused_chunks_ =
+      0;  // chunks_[chunks_.size() - unused_chunks_ ...] belong to no class yet
   uint64_t leaked_ = 0;
-  std::vector<uint32_t> next_free_;          // by unit
-  std::vector<uint32_t> buffer_generation_;  // by unit
+  std::vector<uint32_t> next_free_;                       // by unit
+  std::vector<uint32_t> buffer_generation_;               // by unit
   std::unique_ptr<std::atomic<uint8_t>[]> leased_class_;  // by unit
   uint32_t units_ = 0;
 };

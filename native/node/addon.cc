@@ -1,5 +1,5 @@
-// The module object: the Engine class, and the constants of every layout that JavaScript shares, so that
-// lib/native.ts can refuse an addon it was not written for.
+// The module object: the Engine class, and the constants of every layout that JavaScript shares, so
+// that lib/native.ts can refuse an addon it was not written for.
 
 #include <napi.h>
 

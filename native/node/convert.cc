@@ -7,7 +7,8 @@ namespace ringbolt {
 namespace {
 
 bool Refuse(Napi::Env env, const char* name, const char* expected) {
-  Napi::TypeError::New(env, std::string(name) + " must be " + expected).ThrowAsJavaScriptException();
+  Napi::TypeError::New(env, std::string(name) + " must be " + expected)
+      .ThrowAsJavaScriptException();
   return false;
 }
 

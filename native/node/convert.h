@@ -1,6 +1,6 @@
-// From JavaScript values to native ones and back. Each reader checks type and range; on a mismatch it leaves a
-// JavaScript exception pending and returns false. lib/ has checked the same before with better words: these
-// checks are for whoever calls the addon directly.
+// From JavaScript values to native ones and back. Each reader checks type and range; on a mismatch
+// it leaves a JavaScript exception pending and returns false. lib/ has checked the same before with
+// better words: these checks are for whoever calls the addon directly.
 
 #ifndef RINGBOLT_NODE_CONVERT_H_
 #define RINGBOLT_NODE_CONVERT_H_

@@ -60,7 +60,8 @@ bool EngineHost::Initialize() {
 }
 
 void EngineHost::CleanUp(napi_async_cleanup_hook_handle /*hook*/, void* host) {
-  // A second call of Dispose() does nothing: then its close callback is on the way and removes the hook.
+  // A second call of Dispose() does nothing: then its close callback is on the way and removes the
+  // hook.
   static_cast<EngineHost*>(host)->Dispose();
 }
 
@@ -74,8 +75,8 @@ void EngineHost::Dispose() {
     owner_ = nullptr;
   }
 
-  // A control task that hangs may be in the middle of Engine::Start(); then the queues are not ours to stop. They hold
-  // everything they need themselves.
+  // A control task that hangs may be in the middle of Engine::Start(); then the queues are not ours
+  // to stop. They hold everything they need themselves.
   const uint64_t deadline_ns = NowNs() + kCleanUpNs;
   const bool control_ended = control_.Stop(deadline_ns);
   if (control_ended) (void)engine_->Stop(StopMode::kCancel, deadline_ns);
@@ -122,7 +123,8 @@ void EngineHost::OnAsync() {
   control_pending_ -= static_cast<uint32_t>(control_.RunDone());
   DeliverAll();
 
-  // Runs what JavaScript scheduled: ticks and promise reactions. They may submit, and even dispose of us.
+  // Runs what JavaScript scheduled: ticks and promise reactions. They may submit, and even dispose
+  // of us.
   napi_close_callback_scope(env_, scope);
   in_callback_ = false;
   if (disposed_) return CloseHandle();
@@ -155,7 +157,8 @@ bool EngineHost::RearmAll() {
   return waiting;
 }
 
-// The event loop, and the JavaScript object, live on while anything is under way, and not a moment longer.
+// The event loop, and the JavaScript object, live on while anything is under way, and not a moment
+// longer.
 void EngineHost::UpdateBusy() {
   bool busy = control_pending_ > 0;
   if (!sealed_) {

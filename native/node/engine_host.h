@@ -1,12 +1,14 @@
-// What ties an engine to one Node environment: the handle that wakes the event loop, the control thread, and an
-// orderly end in every case.
+// What ties an engine to one Node environment: the handle that wakes the event loop, the control
+// thread, and an orderly end in every case.
 //
-// Lives on the heap and ends itself: Dispose() stops all threads and closes the loop handle, and the handle's
-// close callback deletes the host. That is called when the JavaScript object is collected, when close() has
-// done its work, or by the environment's clean-up (worker exit, end of the process), whichever is first.
+// Lives on the heap and ends itself: Dispose() stops all threads and closes the loop handle, and
+// the handle's close callback deletes the host. That is called when the JavaScript object is
+// collected, when close() has done its work, or by the environment's clean-up (worker exit, end of
+// the process), whichever is first.
 //
-// The event loop is woken through uv_async_t itself and not through a thread-safe function: that one calls back up
-// to a thousand times in a row without letting timers and sockets have their turn.
+// The event loop is woken through uv_async_t itself and not through a thread-safe function: that
+// one calls back up to a thousand times in a row without letting timers and sockets have their
+// turn.
 //
 // Everything runs on the JavaScript thread, except OnReady().
 
@@ -30,7 +32,8 @@ class EngineHost final : public CompletionListener {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Hands the oldest `count` completions of a queue to JavaScript, in an open handle and callback scope.
+    // Hands the oldest `count` completions of a queue to JavaScript, in an open handle and callback
+    // scope.
     virtual void Deliver(napi_env env, uint32_t queue, uint32_t count) = 0;
     // Work has begun or ended: hold on to the JavaScript object, or let it be collected.
     virtual void SetBusy(bool busy) = 0;
@@ -48,7 +51,8 @@ class EngineHost final : public CompletionListener {
 
   [[nodiscard]] const std::shared_ptr<Engine>& engine() const { return engine_; }
 
-  // False if the queue does not exist, was told to end, or would have more outstanding than it holds.
+  // False if the queue does not exist, was told to end, or would have more outstanding than it
+  // holds.
   bool Kick(uint32_t queue, uint32_t count);
 
   // After this, Kick() refuses.
@@ -59,7 +63,8 @@ class EngineHost final : public CompletionListener {
   void OnReady() override;  // any thread
 
  private:
-  // A callback delivers at most this many completions; the rest comes in the next turn of the event loop.
+  // A callback delivers at most this many completions; the rest comes in the next turn of the event
+  // loop.
   static constexpr uint32_t kMaxDelivery = 256;
 
   EngineHost(napi_env env, EngineOptions options, Owner* owner);

@@ -81,7 +81,8 @@ bool ReadOpenRequest(const Napi::Object& from, OpenRequest* request) {
   return true;
 }
 
-// An ArrayBuffer over memory that native code owns; `owner` is dropped when JavaScript can no longer see it.
+// An ArrayBuffer over memory that native code owns; `owner` is dropped when JavaScript can no
+// longer see it.
 template <typename Owner>
 napi_value ExternalBuffer(napi_env env, void* data, size_t bytes, Owner owner) {
   auto* hint = new Owner(std::move(owner));
@@ -115,7 +116,8 @@ class SlabView {
   uint32_t generation_;
 };
 
-// Reads up to N numbers without exceptions; a missing or foreign one reads as UINT32_MAX, which no caller accepts.
+// Reads up to N numbers without exceptions; a missing or foreign one reads as UINT32_MAX, which no
+// caller accepts.
 template <size_t N>
 EngineWrap* ReadHotCall(napi_env env, napi_callback_info info, uint32_t (&numbers)[N]) {
   size_t count = N;
@@ -125,8 +127,8 @@ EngineWrap* ReadHotCall(napi_env env, napi_callback_info info, uint32_t (&number
   if (napi_get_cb_info(env, info, &count, arguments, &self, nullptr) != napi_ok) return nullptr;
   for (size_t i = 0; i < N; ++i) {
     double number = -1;
-    const bool good = napi_get_value_double(env, arguments[i], &number) == napi_ok &&
-                      number >= 0 && number < UINT32_MAX;
+    const bool good = napi_get_value_double(env, arguments[i], &number) == napi_ok && number >= 0 &&
+                      number < UINT32_MAX;
     numbers[i] = good ? static_cast<uint32_t>(number) : UINT32_MAX;
   }
   if (napi_unwrap(env, self, &wrap) != napi_ok) return nullptr;
@@ -193,7 +195,8 @@ bool EngineWrap::Alive(Napi::Env env) const {
   return false;
 }
 
-// Owner -----------------------------------------------------------------------------------------------
+// Owner
+// -----------------------------------------------------------------------------------------------
 
 void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
   napi_value function = nullptr;
@@ -205,7 +208,8 @@ void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
   if (napi_call_function(env, self, function, 2, arguments, nullptr) != napi_pending_exception) {
     return;
   }
-  // lib/ throws nothing here; what does come out is a bug, or a worker's termination, and must not be swallowed.
+  // lib/ throws nothing here; what does come out is a bug, or a worker's termination, and must not
+  // be swallowed.
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
@@ -214,7 +218,8 @@ void EngineWrap::SetBusy(bool busy) { busy ? (void)Ref() : (void)Unref(); }
 
 void EngineWrap::HostGone() { host_ = nullptr; }
 
-// Life -------------------------------------------------------------------------------------------------
+// Life
+// -------------------------------------------------------------------------------------------------
 
 // Resolves to a description of what was got, or to { errno, syscall, detail }.
 Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
@@ -279,10 +284,11 @@ Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
-// Files ------------------------------------------------------------------------------------------------
+// Files
+// ------------------------------------------------------------------------------------------------
 
-// Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable in a queue once
-// kInstallFile has completed there.
+// Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable
+// in a queue once kInstallFile has completed there.
 Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   OpenRequest request;
@@ -304,8 +310,8 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
       [files = host_->engine()->files(), request, outcome] {
         outcome->status = ringbolt::OpenFile(request, &outcome->file);
         if (!outcome->status.ok()) return;
-        outcome->status = files->Add(std::move(outcome->file.fd), outcome->file.alignment,
-                                     &outcome->handle);
+        outcome->status =
+            files->Add(std::move(outcome->file.fd), outcome->file.alignment, &outcome->handle);
       },
       [env, deferred, outcome] {
         if (!outcome->status.ok()) return deferred.Resolve(FailureToJs(env, outcome->status));
@@ -337,12 +343,14 @@ Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
   const FileHandle handle{static_cast<uint32_t>(slot), static_cast<uint32_t>(generation)};
   auto status = std::make_shared<Status>();
   const auto deferred = Napi::Promise::Deferred::New(env);
-  host_->Post([files = host_->engine()->files(), handle, status] { *status = files->Close(handle); },
-              [env, deferred, status] { deferred.Resolve(FailureToJs(env, *status)); });
+  host_->Post(
+      [files = host_->engine()->files(), handle, status] { *status = files->Close(handle); },
+      [env, deferred, status] { deferred.Resolve(FailureToJs(env, *status)); });
   return deferred.Promise();
 }
 
-// Queues -----------------------------------------------------------------------------------------------
+// Queues
+// -----------------------------------------------------------------------------------------------
 
 // queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers.
 Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
@@ -360,8 +368,8 @@ Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
                      queue.submission_block());
   if (submissions == nullptr) return env.Undefined();
   napi_value completions =
-      ExternalBuffer(env, queue.completion_block().get(),
-                     queue.capacity() * sizeof(CompletionSlot), queue.completion_block());
+      ExternalBuffer(env, queue.completion_block().get(), queue.capacity() * sizeof(CompletionSlot),
+                     queue.completion_block());
   if (completions == nullptr) return env.Undefined();
   Napi::Object blocks = Napi::Object::New(env);
   blocks.Set("submissions", submissions);
@@ -373,8 +381,8 @@ Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
 napi_value EngineWrap::Kick(napi_env env, napi_callback_info info) {
   uint32_t numbers[2];
   EngineWrap* self = ReadHotCall(env, info, numbers);
-  return ToJs(env, self != nullptr && self->host_ != nullptr &&
-                       self->host_->Kick(numbers[0], numbers[1]));
+  return ToJs(
+      env, self != nullptr && self->host_ != nullptr && self->host_->Kick(numbers[0], numbers[1]));
 }
 
 // queueStats(queue, out: Float64Array): fills `out` as stats_layout.h says.
@@ -398,7 +406,8 @@ Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// Memory -----------------------------------------------------------------------------------------------
+// Memory
+// -----------------------------------------------------------------------------------------------
 
 // acquireSlab(class): the unit of a slab, or undefined if there is none.
 napi_value EngineWrap::AcquireSlab(napi_env env, napi_callback_info info) {
@@ -430,8 +439,8 @@ Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
     Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  napi_value buffer = ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab),
-                                     SlabView(pool_, slab));
+  napi_value buffer =
+      ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab), SlabView(pool_, slab));
   return buffer == nullptr ? env.Undefined() : Napi::Value(env, buffer);
 }
 

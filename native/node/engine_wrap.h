@@ -1,5 +1,6 @@
-// The addon's one class, `Engine`: checks what JavaScript passes and hands it to the host. lib/native.ts declares
-// its shape; nobody but lib/ is meant to use it, and nothing that anybody does with it may harm the process.
+// The addon's one class, `Engine`: checks what JavaScript passes and hands it to the host.
+// lib/native.ts declares its shape; nobody but lib/ is meant to use it, and nothing that anybody
+// does with it may harm the process.
 
 #ifndef RINGBOLT_NODE_ENGINE_WRAP_H_
 #define RINGBOLT_NODE_ENGINE_WRAP_H_
@@ -45,7 +46,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
 
   EngineHost* host_ = nullptr;
   std::shared_ptr<SlabPool> pool_;  // once started; leases outlive the host
-  // Weak: the function is a property of the JavaScript object, which keeps it alive without a cycle through native code.
+  // Weak: the function is a property of the JavaScript object, which keeps it alive without a cycle
+  // through native code.
   napi_ref deliver_ = nullptr;
   bool start_called_ = false;
 };

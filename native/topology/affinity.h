@@ -12,8 +12,9 @@ namespace ringbolt {
 // CPUs at or above this number are refused: it bounds the masks that are built from caller's lists.
 inline constexpr int kMaxCpus = 8192;
 
-// Binds the calling thread to `cpus`, which must not be empty. The kernel silently drops CPUs that are
-// offline or outside the cpuset; it fails with EINVAL only if none is left. So ask CurrentCpus() after.
+// Binds the calling thread to `cpus`, which must not be empty. The kernel silently drops CPUs that
+// are offline or outside the cpuset; it fails with EINVAL only if none is left. So ask
+// CurrentCpus() after.
 Status BindThread(const std::vector<int>& cpus);
 
 // The CPUs that the calling thread may run on now, ascending; empty if the kernel would not say.

@@ -61,8 +61,8 @@ TEST_CASE("SpscRing: a consumer that sleeps when the ring is empty is always wok
   std::atomic<bool> sleeping{false};
   std::atomic<uint32_t> wakes{0};
   constexpr uint64_t kCount = 200'000;
-  // The protocol of Queue::Kick and Queue::PrepareToSleep. A lost wake-up leaves both sides waiting, which ctest's
-  // time-out reports.
+  // The protocol of Queue::Kick and Queue::PrepareToSleep. A lost wake-up leaves both sides
+  // waiting, which ctest's time-out reports.
   std::thread producer([&] {
     for (uint64_t next = 0; next < kCount; ++next) {
       while (ring.Free() == 0) std::this_thread::yield();

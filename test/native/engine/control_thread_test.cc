@@ -1,5 +1,5 @@
-// Shows that tasks run in order and once, that waiting ones are forgotten at the end, and that a task which hangs
-// is left behind without harm.
+// Shows that tasks run in order and once, that waiting ones are forgotten at the end, and that a
+// task which hangs is left behind without harm.
 
 #include "engine/control_thread.h"
 

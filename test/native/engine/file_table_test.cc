@@ -1,4 +1,5 @@
-// Shows that a descriptor is closed exactly when no queue has it, and that stale handles reach nothing.
+// Shows that a descriptor is closed exactly when no queue has it, and that stale handles reach
+// nothing.
 
 #include "engine/file_table.h"
 

@@ -1,4 +1,5 @@
-// Shows that every latency from 1 us to 60 s lies within 3 % of its bucket, and that buckets are in order.
+// Shows that every latency from 1 us to 60 s lies within 3 % of its bucket, and that buckets are in
+// order.
 
 #include "engine/histogram.h"
 

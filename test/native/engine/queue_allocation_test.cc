@@ -1,5 +1,5 @@
-// Shows that the native I/O path allocates nothing per operation: operator new is counted while a hundred thousand no-ops
-// and reads go through.
+// Shows that the native I/O path allocates nothing per operation: operator new is counted while a
+// hundred thousand no-ops and reads go through.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

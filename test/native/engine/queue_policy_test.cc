@@ -1,5 +1,5 @@
-// Shows the one policy for interruptions and short transfers: what is retried, what is continued and from where, and
-// when it gives up.
+// Shows the one policy for interruptions and short transfers: what is retried, what is continued
+// and from where, and when it gives up.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -22,15 +22,15 @@ struct Seen {
   size_t at;  // bytes into the slab
 };
 
-// Runs one transfer of `length` bytes at offset 4096, answered by `results` in turn (the last for ever), and returns its
-// completion and what the backend was asked for.
+// Runs one transfer of `length` bytes at offset 4096, answered by `results` in turn (the last for
+// ever), and returns its completion and what the backend was asked for.
 CompletionSlot RunScript(SlotKind kind, uint32_t length, uint32_t alignment,
                          std::vector<int32_t> results, std::vector<Seen>* seen) {
   uint8_t* base = nullptr;
   size_t next = 0;
   SetScript([&](const BackendOp& op) {
-    seen->push_back({op.offset, op.length,
-                     static_cast<size_t>(static_cast<uint8_t*>(op.data) - base)});
+    seen->push_back(
+        {op.offset, op.length, static_cast<size_t>(static_cast<uint8_t*>(op.data) - base)});
     const int32_t result = results[next];
     if (next + 1 < results.size()) ++next;
     return result;
@@ -82,7 +82,8 @@ TEST_CASE("Queue policy: a direct write that stopped within a block repeats the 
 
 TEST_CASE("Queue policy: EINTR and EAGAIN are retried, and not for ever") {
   std::vector<Seen> seen;
-  CHECK(RunScript(SlotKind::kRead, 4096, 512, {-EINTR, -EAGAIN, -EINTR, 4096}, &seen).result == 4096);
+  CHECK(RunScript(SlotKind::kRead, 4096, 512, {-EINTR, -EAGAIN, -EINTR, 4096}, &seen).result ==
+        4096);
   CHECK(seen.size() == 4);
   seen.clear();
   CHECK(RunScript(SlotKind::kRead, 4096, 512, {-EAGAIN}, &seen).result == -EAGAIN);

@@ -1,5 +1,5 @@
-// Shows the queue over a real backend: every slot gets exactly one completion, whatever is written into it; nothing is lost
-// between sleeping and waking; it ends drained, cancelled, or orphaned.
+// Shows the queue over a real backend: every slot gets exactly one completion, whatever is written
+// into it; nothing is lost between sleeping and waking; it ends drained, cancelled, or orphaned.
 
 #include "engine/queue.h"
 
@@ -129,8 +129,8 @@ TEST_CASE("Queue: 300,000 slots of random bytes: each gets exactly one completio
       uint64_t words[8];
       for (uint64_t& word : words) word = random();
       std::memcpy(&slot, words, sizeof slot);
-      // Near misses find more than noise does: most fields right, a few random. Never a write: the file
-      // is compared below.
+      // Near misses find more than noise does: most fields right, a few random. Never a write: the
+      // file is compared below.
       OpSlot near = Transfer(SlotKind::kRead, handle, (random() % 20) * 512, 512, slab);
       if (random() % 4 != 0) slot.file = near.file;
       if (random() % 4 != 0) slot.file_generation = near.file_generation;

@@ -1,5 +1,5 @@
-// The contract of io/backend.h, shown on every backend and with every optional feature of the kernel switched off in
-// turn, as on a kernel that lacks it.
+// The contract of io/backend.h, shown on every backend and with every optional feature of the
+// kernel switched off in turn, as on a kernel that lacks it.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -155,7 +155,8 @@ TEST_CASE("Backend: the end of the file is a short read, then none") {
 TEST_CASE("Backend: failures are results, and do not disturb the operations around them") {
   OnEveryVariant([](Fixture& fixture) {
     Buffer buffer(4096);
-    BackendOp ops[3] = {fixture.Op(OpKind::kNop, 1), fixture.Op(OpKind::kRead, 2, 0, buffer.data, 4096),
+    BackendOp ops[3] = {fixture.Op(OpKind::kNop, 1),
+                        fixture.Op(OpKind::kRead, 2, 0, buffer.data, 4096),
                         fixture.Op(OpKind::kRead, 3, 0, buffer.data, 4096)};
     ops[1].fd = -1;
     ops[1].file_slot = 7;  // nothing there

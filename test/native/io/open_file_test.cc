@@ -1,4 +1,5 @@
-// Shows what OpenFile() accepts, what it refuses and with which errno, and that it leaves nothing behind when it fails.
+// Shows what OpenFile() accepts, what it refuses and with which errno, and that it leaves nothing
+// behind when it fails.
 
 #include "io/open_file.h"
 
@@ -72,7 +73,7 @@ TEST_CASE("OpenFile: creates, allocates, and refuses to create what is there") {
   REQUIRE(OpenFile(request, &opened).ok());
   CHECK(opened.created);
   CHECK(opened.size == 1 << 20);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(fstat(opened.fd.get(), &info) == 0);
   CHECK(info.st_size == 1 << 20);
 
@@ -98,7 +99,7 @@ TEST_CASE("OpenFile: never makes a file shorter unless asked to, and then only u
   request.lock = Lock::kExclusive;
   CHECK(ErrorOf(request) == EBUSY);
   CHECK(ErrorOf({.path = file.path(), .lock = Lock::kShared}) == EBUSY);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(stat(file.path().c_str(), &info) == 0);
   CHECK(info.st_size == 8192);
   owner.fd.reset();
@@ -121,7 +122,8 @@ TEST_CASE("OpenFile: shared locks go together, an exclusive one goes alone") {
   CHECK(ErrorOf(exclusive) == 0);
 }
 
-TEST_CASE("OpenFile: what is neither a regular file nor a block device is refused, without waiting") {
+TEST_CASE(
+    "OpenFile: what is neither a regular file nor a block device is refused, without waiting") {
   const TempFolder folder;
   REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
   CHECK(ErrorOf({.path = folder / "fifo"}) == ENOTSUP);  // a plain open() would block here

@@ -1,4 +1,5 @@
-// Shows that an arena is aligned, writable to its last byte, kept out of forks, and guarded on both sides.
+// Shows that an arena is aligned, writable to its last byte, kept out of forks, and guarded on both
+// sides.
 
 #include "memory/arena.h"
 

@@ -1,5 +1,6 @@
-// Shows that slabs never overlap, that nothing outside a leased slab resolves, that chunks move between classes, and
-// that only the last ArrayBuffer of a slab can reclaim it. Single-threaded, as the pool is.
+// Shows that slabs never overlap, that nothing outside a leased slab resolves, that chunks move
+// between classes, and that only the last ArrayBuffer of a slab can reclaim it. Single-threaded, as
+// the pool is.
 
 #include "memory/slab_pool.h"
 

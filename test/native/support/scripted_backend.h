@@ -1,4 +1,5 @@
-// A backend that answers as a test tells it to: for policies that a real device cannot be asked to provoke.
+// A backend that answers as a test tells it to: for policies that a real device cannot be asked to
+// provoke.
 
 #ifndef RINGBOLT_TEST_SUPPORT_SCRIPTED_BACKEND_H_
 #define RINGBOLT_TEST_SUPPORT_SCRIPTED_BACKEND_H_

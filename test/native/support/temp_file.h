@@ -1,5 +1,5 @@
-// A file that is gone when the test is: in the working directory's file system, which is a real one, where /tmp may
-// be a tmpfs.
+// A file that is gone when the test is: in the working directory's file system, which is a real
+// one, where /tmp may be a tmpfs.
 
 #ifndef RINGBOLT_TEST_SUPPORT_TEMP_FILE_H_
 #define RINGBOLT_TEST_SUPPORT_TEMP_FILE_H_
