@@ -16,6 +16,15 @@ export default defineConfig(
       // Numbers in messages are the rule here, not an accident.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
+      // `return refuse();` where both are void says what it does in one line.
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      // What was caught is passed on as it is.
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
+      // Rings and tables are indexed within their bounds by construction; asking again costs on the I/O path.
+      '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/prefer-readonly': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': [
@@ -23,11 +32,6 @@ export default defineConfig(
         { considerDefaultExhaustiveForUnions: true },
       ],
     },
-  },
-  {
-    // A test that indexes what is not there fails, which is all it is asked to do.
-    files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
     // Untyped: these run before anything is installed, and are no part of the TypeScript project.

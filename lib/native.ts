@@ -36,8 +36,7 @@ export const LAYOUT = {
 
 /** Numbers in a row of `queueStats` (native/node/stats_layout.h). */
 export const QUEUE_STATS_NUMBERS =
-  LAYOUT.queueNumbers +
-  LAYOUT.ioClasses * (LAYOUT.classNumbers + 3 * LAYOUT.histogramBuckets);
+  LAYOUT.queueNumbers + LAYOUT.ioClasses * (LAYOUT.classNumbers + 3 * LAYOUT.histogramBuckets);
 
 export interface NativeEngineOptions {
   readonly queueCpus: readonly (readonly number[])[];

@@ -65,17 +65,17 @@ export function checkOneOf<T>(
   allowed: readonly T[],
 ): asserts value is T {
   if (allowed.includes(value as T)) return;
-  throw invalidValue(name, `must be one of ${allowed.map((one) => inspect(one)).join(', ')}`, value);
+  throw invalidValue(
+    name,
+    `must be one of ${allowed.map((one) => inspect(one)).join(', ')}`,
+    value,
+  );
 }
 
 /**
  * An object with no properties but `known`: a misspelt option that did nothing would be found out too late.
  */
-export function checkOptions(
-  name: string,
-  value: unknown,
-  known: readonly string[],
-): void {
+export function checkOptions(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidType(name, 'an object', value);
   }

@@ -6,9 +6,22 @@ import type { BufferPool } from '../memory/pool.js';
 import { FLAG_DURABLE, OpKind, type NativeEngine, type NativeFile } from '../native.js';
 import { IO_CLASSES, FileRef } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidType, invalidValue } from '../validate.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  invalidType,
+  invalidValue,
+} from '../validate.js';
 import { types } from 'node:util';
-import type { BatchResult, BlockTarget, IoOptions, Transfer, WriteOptions } from './block-target.js';
+import type {
+  BatchResult,
+  BlockTarget,
+  IoOptions,
+  Transfer,
+  WriteOptions,
+} from './block-target.js';
 import type { Copier } from './copier.js';
 import { Batch, promiseSink } from './sinks.js';
 
@@ -130,7 +143,7 @@ export class BlockFile implements BlockTarget {
       this.#nextFlush = this.#flushing.then(startNext, startNext);
       return this.#nextFlush;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -189,7 +202,8 @@ export class BlockFile implements BlockTarget {
     options: WriteOptions | undefined,
   ): Promise<number> {
     try {
-      const modes = options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      const modes =
+        options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
       this.#check(kind, offset, buffer, modes);
       const { scheduler } = this.#host;
       if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
@@ -198,7 +212,7 @@ export class BlockFile implements BlockTarget {
       op.sink = promiseSink;
       return scheduler.submitForPromise(op);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -208,7 +222,8 @@ export class BlockFile implements BlockTarget {
     options: WriteOptions | undefined,
   ): Promise<BatchResult> {
     try {
-      const modes = options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      const modes =
+        options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
       this.#checkBatch(kind, ops, modes);
       const { scheduler } = this.#host;
       if (!scheduler.hasRoomFor(ops.length)) throw scheduler.overloaded(ops.length);
@@ -233,7 +248,7 @@ export class BlockFile implements BlockTarget {
       }
       return batch.promise;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -259,7 +274,8 @@ export class BlockFile implements BlockTarget {
     if (ops.length === 0) throw invalidValue('ops', 'must not be empty', ops);
     const leases = new Set<Lease>();
     for (const op of ops as readonly unknown[]) {
-      if (typeof op !== 'object' || op === null) throw invalidType('ops', 'an array of objects', op);
+      if (typeof op !== 'object' || op === null)
+        throw invalidType('ops', 'an array of objects', op);
       const { offset, buffer } = op as Partial<Transfer>;
       this.#check(kind, offset, buffer, modes);
       if (!Lease.is(buffer)) continue;

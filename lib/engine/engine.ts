@@ -39,6 +39,7 @@ export class Engine {
   readonly #host: FileHost;
   readonly #startedAtMs = performance.now();
   #opening = 0;
+  #onOpened: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #ended = false;
 
@@ -113,7 +114,7 @@ export class Engine {
    */
   async open(path: string, options: OpenOptions = {}): Promise<BlockFile> {
     const request = resolveOpenOptions(path, options);
-    if (this.#closing !== undefined) throw closedError('engine');
+    this.#checkOpen();
     if (this.#opening >= MAX_OPENING) {
       throw ringboltError('ERR_RINGBOLT_OVERLOADED', `${MAX_OPENING} files are being opened`);
     }
@@ -123,9 +124,7 @@ export class Engine {
       if (isFailure(opened)) throw systemError(opened, { path });
       const file = new BlockFile(this.#host, path, opened);
       this.#files.add(file);
-      await file.install();
-      // close() may have begun meanwhile; it waits for this call, and closes what it left.
-      if (this.#closing !== undefined) throw closedError('engine');
+      await this.#install(file);
       return file;
     } finally {
       this.#opening--;
@@ -133,14 +132,22 @@ export class Engine {
     }
   }
 
-  #onOpened: (() => void) | undefined;
+  async #install(file: BlockFile): Promise<void> {
+    try {
+      await file.install();
+      this.#checkOpen(); // close() may have begun meanwhile; it waits for this call
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
 
   /** An operation that does nothing, all the way to the kernel and back: for measuring the engine itself. */
   noop(): Promise<void> {
     try {
       this.#checkRoom(1);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     const op = this.#scheduler.take();
     op.kind = OpKind.noop;
@@ -164,8 +171,12 @@ export class Engine {
     await batch.promise;
   }
 
-  #checkRoom(count: number): void {
+  #checkOpen(): void {
     if (this.#closing !== undefined) throw closedError('engine');
+  }
+
+  #checkRoom(count: number): void {
+    this.#checkOpen();
     if (!this.#scheduler.hasRoomFor(count)) throw this.#scheduler.overloaded(count);
   }
 
@@ -240,9 +251,9 @@ async function startNative(native: NativeEngine): Promise<NativeInfo> {
   await native.stop();
   const error = systemError(outcome);
   if (!outcome.syscall.startsWith('io_uring')) throw error;
-  throw ringboltError(
-    'ERR_RINGBOLT_UNSUPPORTED',
-    `io_uring cannot be had here: ${error.message}`,
-    { errno: error.errno, syscall: error.syscall, cause: error },
-  );
+  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `io_uring cannot be had here: ${error.message}`, {
+    errno: error.errno,
+    syscall: error.syscall,
+    cause: error,
+  });
 }

@@ -72,11 +72,7 @@ export function describeEngine(
   };
 }
 
-function placementRemarks(
-  asked: readonly number[],
-  got: readonly number[],
-  errno: number,
-): string {
+function placementRemarks(asked: readonly number[], got: readonly number[], errno: number): string {
   if (asked.length === 0) return '';
   if (errno !== 0) return `not bound to CPUs ${asked.join(',')}: none of them may be used`;
   const missing = asked.filter((cpu) => !got.includes(cpu));

@@ -91,7 +91,11 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
   checkInteger('options.maxQueued', maxQueued, 0, MAX_QUEUED);
   checkInteger('options.maxFiles', maxFiles, 1, MAX_FILES);
   if (lists !== undefined && lists.length !== queues) {
-    throw invalidValue('options.affinity', `must have one list for each of ${queues} queues`, lists);
+    throw invalidValue(
+      'options.affinity',
+      `must have one list for each of ${queues} queues`,
+      lists,
+    );
   }
   return { queues, depth, maxQueued, maxFiles, affinity, ...resolvePool(options.pool ?? {}) };
 }

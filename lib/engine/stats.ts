@@ -117,7 +117,10 @@ export function readQueue(native: NativeEngine, queue: number): RawQueue {
     const maximaAt = at + CLASS_COUNTERS.length;
     const histogram = (which: number) => {
       const from = at + classNumbers + which * histogramBuckets;
-      return new Histogram().add(row.subarray(from, from + histogramBuckets), row[maximaAt + which]!);
+      return new Histogram().add(
+        row.subarray(from, from + histogramBuckets),
+        row[maximaAt + which]!,
+      );
     };
     const counters = named(CLASS_COUNTERS, row.subarray(at, maximaAt));
     return { counters, waiting: histogram(0), kernel: histogram(1), total: histogram(2) };

@@ -38,7 +38,9 @@ export interface WatchSource {
   readonly startedAtMs: number;
 }
 
-export function checkWatchOptions(options: WatchOptions): Required<Pick<WatchOptions, 'intervalMs'>> {
+export function checkWatchOptions(
+  options: WatchOptions,
+): Required<Pick<WatchOptions, 'intervalMs'>> {
   checkOptions('options', options, ['intervalMs', 'signal']);
   const { intervalMs = 1000, signal } = options;
   checkInteger('options.intervalMs', intervalMs, 10, 3_600_000);

@@ -125,7 +125,7 @@ export class Lane {
         throw new Error('ringbolt: a completion for no operation');
       }
       this.#table[index] = undefined;
-      this.#generations[index]!++;
+      this.#generations[index]++;
       this.#free[this.#freeCount++] = index;
       if (isControl(op)) this.#controlInFlight--;
       else this.#inFlight--;

@@ -11,7 +11,8 @@
 
 import { performance } from 'node:perf_hooks';
 import { ringboltError } from '../errors.js';
-import { OpKind, type NativeEngine } from '../native.js';
+import type { OpKind} from '../native.js';
+import { type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
 import { IO_CLASSES, Operation, type FileRef, type Sink } from './operation.js';
@@ -39,7 +40,7 @@ export class Scheduler {
   #lane: Lane;
   #flushPlanned = false;
   #nowNs = 0;
-  #onIdle: (() => void)[] = [];
+  readonly #onIdle: (() => void)[] = [];
 
   constructor(native: NativeEngine, options: SchedulerOptions) {
     this.#lanes = Array.from(

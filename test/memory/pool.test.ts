@@ -1,0 +1,75 @@
+// Shows leases: aligned, of the length asked for, reused, exhausted and recovered.
+
+import { describe, expect, it } from 'vitest';
+import { startEngine } from '../support/engine.js';
+
+const MIB = 2 ** 20;
+
+describe('BufferPool', () => {
+  it('leases exactly as many bytes as asked for, from the smallest class that has them', async () => {
+    const { pool } = await startEngine();
+    const slabBytes = (bytes: number) => {
+      using lease = pool.acquire(bytes);
+      expect(lease.buffer.length).toBe(bytes);
+      return pool.stats().classes.find((of) => of.inUse === 1)?.slabBytes;
+    };
+    expect(slabBytes(1)).toBe(4096);
+    expect(slabBytes(4096)).toBe(4096);
+    expect(slabBytes(4097)).toBe(8192);
+    expect(slabBytes(MIB)).toBe(MIB);
+  });
+
+  it('gives each slab an ArrayBuffer of its own, the same one each time', async () => {
+    const { pool } = await startEngine();
+    const first = pool.acquire(4096);
+    const second = pool.acquire(4096);
+    expect(first.buffer.buffer).not.toBe(second.buffer.buffer);
+    expect(first.buffer.buffer.byteLength).toBe(4096);
+    const memory = first.buffer.buffer;
+    first.release();
+    const again = pool.acquire(4096); // last in, first out
+    expect(again.buffer.buffer).toBe(memory);
+  });
+
+  it('leases do not overlap', async () => {
+    const { pool } = await startEngine();
+    const leases = Array.from({ length: 64 }, (_, i) => {
+      const lease = pool.acquire(4096 * (1 + (i % 5)));
+      lease.buffer.fill(i);
+      return lease;
+    });
+    for (const [i, lease] of leases.entries()) {
+      expect(lease.buffer.every((byte) => byte === i)).toBe(true);
+    }
+  });
+
+  it('says when it is exhausted, and recovers with the first release', async () => {
+    const { pool } = await startEngine({ pool: { bytes: 2 * MIB } });
+    const [first] = [pool.acquire(MIB), pool.acquire(MIB)];
+    expect(() => pool.acquire(4096)).toThrow(
+      expect.objectContaining({ code: 'ERR_RINGBOLT_POOL_EXHAUSTED' }) as Error,
+    );
+    first.release();
+    expect(pool.acquire(4096).buffer.length).toBe(4096);
+    const { missesTotal } = pool.stats().classes[0]!;
+    expect(missesTotal).toBe(1);
+  });
+
+  it('counts', async () => {
+    const { pool } = await startEngine();
+    const leases = [1, 2, 3].map(() => pool.acquire(4096));
+    leases[0]!.release();
+    const stats = pool.stats();
+    expect(stats.bytes).toBe(8 * MIB);
+    expect(stats.bytesInUse).toBe(8192);
+    expect(stats.leakedTotal).toBe(0);
+    expect(stats.classes[0]).toMatchObject({ inUse: 2, highWater: 3, acquiredTotal: 3 });
+  });
+
+  it('takes classes of the caller', async () => {
+    const { pool } = await startEngine({ pool: { bytes: MIB, classes: [8192, 65536] } });
+    expect(pool.maxBytes).toBe(65536);
+    expect(() => pool.acquire(65537)).toThrow(RangeError);
+    expect(pool.stats().classes.map((of) => of.slabBytes)).toEqual([8192, 65536]);
+  });
+});
