@@ -15,7 +15,7 @@ FileTable::FileTable(uint32_t capacity)
   for (uint32_t slot = capacity; slot > 0; --slot) free_.push_back(slot - 1);
 }
 
-Status FileTable::Add(ScopedFd fd, uint32_t alignment, FileHandle* handle) {
+Status FileTable::Add(ScopedFd fd, const FileTraits& traits, FileHandle* handle) {
   if (free_.empty()) {
     return Status::Error(ENFILE, "open",
                          "an engine holds at most " + std::to_string(capacity_) + " open files");
@@ -26,7 +26,7 @@ Status FileTable::Add(ScopedFd fd, uint32_t alignment, FileHandle* handle) {
   const uint64_t generation = (entry.state.load() >> 32) + 1;
   handle->generation = static_cast<uint32_t>(generation);
   entry.fd = std::move(fd);
-  entry.alignment = alignment;
+  entry.traits = traits;
   entry.state.store(uint64_t{handle->generation} << 32);  // open, installed nowhere
   return Status::Ok();
 }
@@ -54,7 +54,7 @@ bool FileTable::Install(const FileHandle& handle, Installed* installed) {
   do {
     if ((state >> 32) != handle.generation || (state & kClosed) == kClosed) return false;
   } while (!entry.state.compare_exchange_weak(state, state + 1));
-  *installed = {entry.fd.get(), entry.alignment};
+  *installed = {entry.fd.get(), entry.traits};
   return true;
 }
 

@@ -23,6 +23,12 @@
 
 namespace ringbolt {
 
+// What a queue must know of a file to use it.
+struct FileTraits {
+  uint32_t alignment = 1;  // of offsets and lengths, a power of two; 1: any
+  bool in_memory = false;  // reading and writing is copying: its file system has no device
+};
+
 struct FileHandle {
   uint32_t slot = 0;
   uint32_t generation = 0;
@@ -36,9 +42,8 @@ class FileTable {
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
-  // Takes ownership of `fd`. `alignment`: bytes that offsets and lengths must be multiples of, a
-  // power of two (1: any). ENFILE if all slots are taken.
-  Status Add(ScopedFd fd, uint32_t alignment, FileHandle* handle);
+  // Takes ownership of `fd`. ENFILE if all slots are taken.
+  Status Add(ScopedFd fd, const FileTraits& traits, FileHandle* handle);
 
   // Closes the descriptor. EBADF for a stale handle, EBUSY while a queue still has it installed.
   Status Close(const FileHandle& handle);
@@ -48,7 +53,7 @@ class FileTable {
 
   struct Installed {
     int fd = -1;
-    uint32_t alignment = 1;
+    FileTraits traits = {};
   };
 
   // False for a slot or generation that is not open. On success the descriptor stays open until
@@ -65,7 +70,7 @@ class FileTable {
   struct Entry {
     std::atomic<uint64_t> state{kClosed};
     ScopedFd fd;
-    uint32_t alignment = 1;
+    FileTraits traits;
   };
 
   const uint32_t capacity_;

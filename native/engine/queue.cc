@@ -1,6 +1,7 @@
 #include "engine/queue.h"
 
 #include <sched.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +24,24 @@ constexpr double kMaxOffset = 9007199254740991.0;  // 2^53 - 1, Number.MAX_SAFE_
 constexpr uint32_t kMaxRetries = 128;
 
 constexpr uint32_t kReapBatch = 256;
+
+// A file in memory is read and written by copying, which io_uring hands to a kernel worker where
+// the file system cannot promise not to sleep (tmpfs cannot: it may have swapped). Up to this size
+// the copy takes less time than the way there and back, so the queue's own thread makes it.
+constexpr uint32_t kMaxCopyBytes = 32 * 1024;
+
+// Copies after which JavaScript is told what has come of them so far, so that it can work
+// meanwhile.
+constexpr uint32_t kCopyBatch = 32;
+
+int32_t CopyTransfer(const BackendOp& op) {
+  const iovec part{op.data, op.length};
+  const auto offset = static_cast<off_t>(op.offset);
+  const ssize_t result = op.kind == OpKind::kRead
+                             ? preadv2(op.fd, &part, 1, offset, 0)
+                             : pwritev2(op.fd, &part, 1, offset, op.durable ? RWF_DSYNC : 0);
+  return result >= 0 ? static_cast<int32_t>(result) : -errno;
+}
 
 // The one copy of a slot. JavaScript may write to the original at any time; word-wise atomic loads
 // make the compiler read each word exactly once, so that what was checked is what is used.
@@ -54,6 +73,7 @@ Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
   pending_.resize(capacity());
   for (uint32_t index = capacity(); index > 0; --index) free_pending_.push_back(index - 1);
   to_hand_over_.reserve(capacity());
+  to_copy_.reserve(capacity());
   queue_files_.resize(files_->capacity());
 }
 
@@ -129,6 +149,7 @@ void Queue::Run() {
   while (!Finished()) {
     TakeSubmissions();
     HandOver();
+    CopyNow();
     const bool block = PrepareToSleep();
     counters_.waits.Add(1);
     const Status status = backend_->Wait(block);
@@ -191,7 +212,7 @@ void Queue::TakeSubmissions() {
 
 void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   BackendOp op;
-  uint32_t alignment = 1;
+  FileTraits traits;
   int error = 0;
   switch (static_cast<SlotKind>(slot.kind)) {
     case SlotKind::kNop:
@@ -199,7 +220,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
     case SlotKind::kRead:
     case SlotKind::kWrite:
     case SlotKind::kDataSync:
-      error = PrepareTransfer(slot, &op, &alignment);
+      error = PrepareTransfer(slot, &op, &traits);
       break;
     case SlotKind::kInstallFile:
       return Complete(slot.token, -InstallFile(slot), 0);
@@ -223,7 +244,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.token = slot.token;
   pending.done = 0;
   pending.retries = 0;
-  pending.alignment = alignment;
+  pending.alignment = traits.alignment;
   pending.io_class = static_cast<IoClass>(slot.io_class);
   pending.handed_ns = now_ns;
   // A time in the future, or none, is a caller's mistake and costs nothing but a statistic.
@@ -231,12 +252,13 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.submitted_ns = timed ? static_cast<uint64_t>(slot.submitted_ns) : now_ns;
   pending.op = op;
   pending.op.id = (uint64_t{pending.generation} << 32) | index;
-  to_hand_over_.push_back(pending.op);
+  const bool copy = traits.in_memory && op.kind != OpKind::kDataSync && op.length <= kMaxCopyBytes;
+  (copy ? to_copy_ : to_hand_over_).push_back(pending.op);
   ++in_flight_;
   if (op.kind != OpKind::kNop) ++queue_files_[op.file_slot].in_flight;
 }
 
-int Queue::PrepareTransfer(const OpSlot& slot, BackendOp* op, uint32_t* alignment) {
+int Queue::PrepareTransfer(const OpSlot& slot, BackendOp* op, FileTraits* traits) {
   const QueueFile* file = FindFile(slot);
   if (file == nullptr) return EBADF;
   op->fd = file->file.fd;
@@ -245,11 +267,11 @@ int Queue::PrepareTransfer(const OpSlot& slot, BackendOp* op, uint32_t* alignmen
     op->kind = OpKind::kDataSync;
     return 0;
   }
-  *alignment = file->file.alignment;
+  *traits = file->file.traits;
   if (slot.length == 0 || slot.length > INT32_MAX || !IsSafeOffset(slot.offset)) return EINVAL;
   op->offset = static_cast<uint64_t>(slot.offset);
   op->length = slot.length;
-  if (!IsAligned(op->offset | op->length | slot.slab_offset, *alignment)) return EINVAL;
+  if (!IsAligned(op->offset | op->length | slot.slab_offset, traits->alignment)) return EINVAL;
   op->data = pool_->Resolve(slot.slab, slot.slab_offset, slot.length);
   if (op->data == nullptr) return EFAULT;
   op->kind = static_cast<SlotKind>(slot.kind) == SlotKind::kRead ? OpKind::kRead : OpKind::kWrite;
@@ -291,6 +313,25 @@ void Queue::HandOver() {
   to_hand_over_.clear();
   in_flight_gauge_.store(in_flight_, std::memory_order_relaxed);
   counters_.depth_max.RaiseTo(in_flight_);
+}
+
+// A short or interrupted copy goes on through the backend, as all others do.
+void Queue::CopyNow() {
+  if (to_copy_.empty()) return;
+  counters_.depth_max.RaiseTo(in_flight_);
+  for (size_t done = 0; done < to_copy_.size();) {
+    const size_t end = std::min(done + kCopyBatch, to_copy_.size());
+    std::array<BackendResult, kCopyBatch> results;
+    for (size_t i = done; i < end; ++i) {
+      results[i - done] = {to_copy_[i].id, CopyTransfer(to_copy_[i])};
+    }
+    const uint64_t now_ns = NowNs();
+    for (size_t i = done; i < end; ++i) Finish(results[i - done], now_ns);
+    PublishCompletions();
+    done = end;
+  }
+  to_copy_.clear();
+  HandOver();
 }
 
 // True if there is nothing to do but wait. From here until the flag is taken back, a Kick() or a

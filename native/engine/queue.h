@@ -148,11 +148,12 @@ class Queue {
   void TakeSubmissions();
   void Accept(const OpSlot& slot, uint64_t now_ns);
   // 0, or the errno with which the slot is refused.
-  int PrepareTransfer(const OpSlot& slot, BackendOp* op, uint32_t* alignment);
+  int PrepareTransfer(const OpSlot& slot, BackendOp* op, FileTraits* traits);
   int InstallFile(const OpSlot& slot);
   int RemoveFile(const OpSlot& slot);
   QueueFile* FindFile(const OpSlot& slot);
   void HandOver();
+  void CopyNow();
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
@@ -191,6 +192,7 @@ class Queue {
   std::vector<Pending> pending_;
   std::vector<uint32_t> free_pending_;
   std::vector<BackendOp> to_hand_over_;
+  std::vector<BackendOp> to_copy_;  // on files in memory
   std::vector<QueueFile> queue_files_;
   uint32_t in_flight_ = 0;
   uint32_t staged_ = 0;  // completions written and not yet published

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <bit>
@@ -67,12 +69,19 @@ Status OpenOrCreate(const OpenRequest& request, OpenedFile* opened) {
   return Status::Error(EAGAIN, "open", "another process keeps creating and removing the file");
 }
 
+bool IsInMemory(int fd) {
+  struct statfs info{};
+  if (fstatfs(fd, &info) != 0) return false;
+  return info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC;
+}
+
 Status CheckKind(OpenedFile* opened) {
   RB_CHECK(opened->fd.valid());
   struct stat info{};
   if (fstat(opened->fd.get(), &info) != 0) return Status::FromErrno("fstat");
   if (S_ISDIR(info.st_mode)) return Status::Error(EISDIR, "open");
   opened->block_device = S_ISBLK(info.st_mode);
+  opened->in_memory = !opened->block_device && IsInMemory(opened->fd.get());
   if (!S_ISREG(info.st_mode) && !opened->block_device) {
     return Status::Error(ENOTSUP, "open", "neither a regular file nor a block device");
   }

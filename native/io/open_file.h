@@ -33,6 +33,7 @@ struct OpenedFile {
   uint32_t alignment = 1;  // of offsets and lengths; 1 for a file opened with Direct::kNo
   bool direct = false;
   bool block_device = false;
+  bool in_memory = false;  // on tmpfs or ramfs
   bool created = false;
   std::string
       remarks;  // why `direct` is false although it was asked for, and what else was not had

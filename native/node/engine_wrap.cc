@@ -311,7 +311,8 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
         outcome->status = ringbolt::OpenFile(request, &outcome->file);
         if (!outcome->status.ok()) return;
         outcome->status =
-            files->Add(std::move(outcome->file.fd), outcome->file.alignment, &outcome->handle);
+            files->Add(std::move(outcome->file.fd),
+                       {outcome->file.alignment, outcome->file.in_memory}, &outcome->handle);
       },
       [env, deferred, outcome] {
         if (!outcome->status.ok()) return deferred.Resolve(FailureToJs(env, outcome->status));

@@ -24,11 +24,11 @@ TEST_CASE("FileTable: a slot is installed, removed, closed and reused under a ne
   ScopedFd fd = NewFd();
   const int raw = fd.get();
   FileHandle first;
-  REQUIRE(table.Add(std::move(fd), 512, &first).ok());
+  REQUIRE(table.Add(std::move(fd), {.alignment = 512}, &first).ok());
   FileTable::Installed installed;
   REQUIRE(table.Install(first, &installed));
   CHECK(installed.fd == raw);
-  CHECK(installed.alignment == 512);
+  CHECK(installed.traits.alignment == 512);
   CHECK(table.Close(first).error() == EBUSY);
   CHECK(IsOpen(raw));
   table.Uninstall(first.slot);
@@ -38,7 +38,7 @@ TEST_CASE("FileTable: a slot is installed, removed, closed and reused under a ne
   CHECK_FALSE(table.Install(first, &installed));
 
   FileHandle second;
-  REQUIRE(table.Add(NewFd(), 1, &second).ok());
+  REQUIRE(table.Add(NewFd(), {}, &second).ok());
   CHECK(second.slot == first.slot);
   CHECK(second.generation != first.generation);
   CHECK_FALSE(table.Install(first, &installed));
@@ -48,9 +48,9 @@ TEST_CASE("FileTable: a slot is installed, removed, closed and reused under a ne
 TEST_CASE("FileTable: no more files than it has slots, and foreign handles are refused") {
   FileTable table(2);
   FileHandle handle;
-  REQUIRE(table.Add(NewFd(), 1, &handle).ok());
-  REQUIRE(table.Add(NewFd(), 1, &handle).ok());
-  CHECK(table.Add(NewFd(), 1, &handle).error() == ENFILE);
+  REQUIRE(table.Add(NewFd(), {}, &handle).ok());
+  REQUIRE(table.Add(NewFd(), {}, &handle).ok());
+  CHECK(table.Add(NewFd(), {}, &handle).error() == ENFILE);
   CHECK(table.Close({7, 1}).error() == EBADF);
   CHECK(table.Close({0, 99}).error() == EBADF);
   FileTable::Installed installed;
@@ -61,7 +61,7 @@ TEST_CASE("FileTable: closing and installing at once never leaves a closed file 
   for (int round = 0; round < 2000; ++round) {
     FileTable table(1);
     FileHandle handle;
-    REQUIRE(table.Add(NewFd(), 1, &handle).ok());
+    REQUIRE(table.Add(NewFd(), {}, &handle).ok());
     std::atomic<int> at_start{0};
     bool installed = false;
     std::thread queue([&] {

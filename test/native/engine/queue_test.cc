@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -46,7 +47,7 @@ TEST_CASE("Queue: reads what is in the file and writes what it was given") {
   if (!HaveUring()) return;
   const test::TempFile file(1 << 20);
   QueueHarness harness(CreateUringBackend);
-  const FileHandle handle = harness.Install(OpenDirect(file), 512);
+  const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512});
   const uint32_t slab = harness.pool().Acquire(1);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 8192, 65536, slab)).result == 65536);
   CHECK(test::TempFile::MatchesPattern(harness.pool().SlabData(slab), 8192, 65536));
@@ -66,12 +67,40 @@ TEST_CASE("Queue: reads what is in the file and writes what it was given") {
   CHECK(counters.bytes_written.Get() == 4096);
 }
 
+TEST_CASE(
+    "Queue: a file in memory is read and written by the queue's own thread, by the same rules") {
+  if (!HaveUring()) return;
+  const int fd = memfd_create("ringbolt-test", MFD_CLOEXEC);
+  REQUIRE(fd >= 0);
+  REQUIRE(ftruncate(fd, 100'000) == 0);
+  QueueHarness harness(CreateUringBackend);
+  const FileHandle handle = harness.Install(fd, {.alignment = 1, .in_memory = true});
+  const uint32_t slab = harness.pool().Acquire(1);
+  uint8_t* data = harness.pool().SlabData(slab);
+  std::memset(data, 0x3c, 4096);
+  OpSlot write = Transfer(SlotKind::kWrite, handle, 90'000, 4096, slab);
+  write.flags = kFlagDurable;
+  // A hundred at once: more than one batch of copies.
+  for (int i = 0; i < 100; ++i) harness.Put(write);
+  REQUIRE(harness.Kick());
+  for (const CompletionSlot& done : harness.Collect(100)) CHECK(done.result == 4096);
+  std::memset(data, 0, 4096);
+  CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 90'000, 4096, slab)).result == 4096);
+  CHECK(data[4095] == 0x3c);
+  CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 99'000, 4096, slab)).result == 1000);
+  CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 200'000, 4096, slab)).result == 0);
+  // Large ones go to the kernel's workers, which copy beside us.
+  CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 0, 65536, slab)).result == 65536);
+  CHECK(harness.Run(Transfer(SlotKind::kDataSync, handle, 0, 0, 0)).result == 0);
+  CHECK(harness.queue().counters().classes[0].bytes_written.Get() == 409'600);
+}
+
 TEST_CASE("Queue: the end of a file whose tail is no whole block") {
   if (!HaveUring()) return;
   const test::TempFile file(4096);
   REQUIRE(truncate(file.path().c_str(), 4096 + 100) == 0);
   QueueHarness harness(CreateUringBackend);
-  const FileHandle handle = harness.Install(OpenDirect(file), 512);
+  const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512});
   const uint32_t slab = harness.pool().Acquire(1);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 0, 65536, slab)).result == 4196);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 8192, 4096, slab)).result == 0);
@@ -81,7 +110,7 @@ TEST_CASE("Queue: bad slots are refused one by one, with the reason") {
   if (!HaveUring()) return;
   const test::TempFile file(1 << 16);
   QueueHarness harness(CreateUringBackend);
-  const FileHandle handle = harness.Install(OpenDirect(file), 512);
+  const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512});
   const uint32_t slab = harness.pool().Acquire(0);
   const OpSlot good = Transfer(SlotKind::kRead, handle, 0, 4096, slab);
   const auto refused = [&](auto change) {
@@ -119,7 +148,7 @@ TEST_CASE("Queue: 300,000 slots of random bytes: each gets exactly one completio
   std::mt19937_64 random(seed);
   const test::TempFile file(1 << 16);
   QueueHarness harness(CreateUringBackend);
-  const FileHandle handle = harness.Install(OpenDirect(file), 512);
+  const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512});
   const uint32_t slab = harness.pool().Acquire(0);
   uint32_t token = 0;
   for (int round = 0; round < 3000; ++round) {

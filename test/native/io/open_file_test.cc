@@ -5,10 +5,13 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 
 #include "support/temp_file.h"
@@ -61,6 +64,25 @@ TEST_CASE("OpenFile: buffered files need no alignment") {
   REQUIRE(OpenFile({.path = file.path(), .direct = Direct::kNo}, &opened).ok());
   CHECK(opened.alignment == 1);
   CHECK_FALSE(opened.direct);
+}
+
+TEST_CASE("OpenFile: knows files that live in memory") {
+  OpenedFile on_disk;
+  const test::TempFile file(4096);
+  REQUIRE(OpenFile({.path = file.path()}, &on_disk).ok());
+  struct statfs info{};
+  REQUIRE(statfs(".", &info) == 0);
+  CHECK(on_disk.in_memory == (info.f_type == TMPFS_MAGIC));
+  if (statfs("/dev/shm", &info) != 0 || info.f_type != TMPFS_MAGIC) {
+    std::printf("SKIPPED: /dev/shm is no tmpfs\n");
+    return;
+  }
+  char name[] = "/dev/shm/ringbolt-test-XXXXXX";
+  close(mkstemp(name));
+  OpenedFile in_memory;
+  CHECK(OpenFile({.path = name}, &in_memory).ok());
+  CHECK(in_memory.in_memory);
+  unlink(name);
 }
 
 TEST_CASE("OpenFile: creates, allocates, and refuses to create what is there") {

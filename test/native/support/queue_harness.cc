@@ -60,9 +60,9 @@ CompletionSlot QueueHarness::Run(const OpSlot& slot) {
   return Collect(1).front();
 }
 
-FileHandle QueueHarness::Install(int fd, uint32_t alignment) {
+FileHandle QueueHarness::Install(int fd, const FileTraits& traits) {
   FileHandle handle;
-  REQUIRE(files_->Add(ScopedFd(fd), alignment, &handle).ok());
+  REQUIRE(files_->Add(ScopedFd(fd), traits, &handle).ok());
   OpSlot slot{};
   slot.kind = static_cast<uint8_t>(SlotKind::kInstallFile);
   slot.file = handle.slot;

@@ -34,7 +34,7 @@ class QueueHarness final : public CompletionListener {
   CompletionSlot Run(const OpSlot& slot);
 
   // A file on this queue, from a descriptor that it takes over.
-  FileHandle Install(int fd, uint32_t alignment = 1);
+  FileHandle Install(int fd, const FileTraits& traits = {});
 
   void ForgetQueue() { ended_ = true; }
 
