@@ -1,0 +1,82 @@
+// Who is measured beside ringbolt, and how each is started.
+//
+// All of them get the same target, pattern, depth and number of seconds. What differs is stated here.
+
+import type { Workload } from './workloads.js';
+
+export type PeerName = 'ringbolt' | 'node-fs' | 'node-fs-128' | 'fio' | 'fio-tuned';
+
+interface PeerBase {
+  readonly name: PeerName;
+  readonly description: string;
+  /** Compared on the main workloads when nothing was chosen. */
+  readonly byDefault: boolean;
+}
+
+/** Runs in a Node process of its own (worker.ts). */
+export interface NodePeer extends PeerBase {
+  readonly kind: 'node';
+  readonly api: 'ringbolt' | 'node-fs';
+  /** Added to the environment of that process. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface FioPeer extends PeerBase {
+  readonly kind: 'fio';
+  readonly extraArgs: readonly string[];
+  /** Whether that command line leaves fio measuring latencies. */
+  readonly latencies: boolean;
+}
+
+export type Peer = NodePeer | FioPeer;
+
+export const PEERS: readonly Peer[] = [
+  {
+    kind: 'node',
+    name: 'ringbolt',
+    description: 'a promise an operation, buffers leased from the pool',
+    byDefault: true,
+    api: 'ringbolt',
+    env: {},
+  },
+  {
+    kind: 'node',
+    name: 'node-fs',
+    description: 'fs.read and fs.write with callbacks, the default pool of 4 threads',
+    byDefault: true,
+    api: 'node-fs',
+    // Said, because the environment of whoever starts the benchmark may say otherwise.
+    env: { UV_THREADPOOL_SIZE: '4', UV_USE_IO_URING: '0' },
+  },
+  {
+    kind: 'node',
+    name: 'node-fs-128',
+    description: 'the same with UV_THREADPOOL_SIZE=128',
+    byDefault: false,
+    api: 'node-fs',
+    env: { UV_THREADPOOL_SIZE: '128', UV_USE_IO_URING: '0' },
+  },
+  {
+    kind: 'fio',
+    name: 'fio',
+    description: 'fio --ioengine=io_uring, one job',
+    byDefault: true,
+    extraArgs: [],
+    latencies: true,
+  },
+  {
+    kind: 'fio',
+    name: 'fio-tuned',
+    description: 'the same with registered buffers and files, and without most clock readings',
+    byDefault: false,
+    extraArgs: ['--fixedbufs', '--registerfiles', '--gtod_reduce=1'],
+    latencies: false,
+  },
+];
+
+export const PEER_NAMES: readonly PeerName[] = PEERS.map(({ name }) => name);
+
+/** Whether a peer can run a workload at all. */
+export function supports(peer: Peer, workload: Workload): boolean {
+  return workload.kind === 'io' || peer.name === 'ringbolt';
+}

@@ -1,0 +1,117 @@
+// ringbolt as a user would call it: `depth` asynchronous loops, each awaiting one operation at a time on a lease of its
+// own. Runs in a worker process.
+//
+// An iteration reads the clock once: the end of one operation is the beginning of the next, so that a latency includes
+// the few nanoseconds in which the loop chooses an offset.
+
+import { randomFillSync } from 'node:crypto';
+import { Engine, type BlockFile, type Lease } from '../lib/index.js';
+import { AccessPattern } from './access-pattern.js';
+import { MeasuredWindow } from './measured-window.js';
+import type { IoTask, Measurement, NoopTask } from './protocol.js';
+import { writes } from './workloads.js';
+
+const MIB = 2 ** 20;
+/** Half the default pool: what needs more gets a pool of its own size. */
+const ROOM_IN_DEFAULT_POOL_BYTES = 32 * MIB;
+
+export async function measureRingbolt(task: IoTask): Promise<Measurement> {
+  const { workload, depth } = task;
+  const bufferBytes = depth * workload.blockBytes;
+  const engine = await Engine.start({
+    depth,
+    ...(task.queues !== undefined && { queues: task.queues }),
+    ...(bufferBytes > ROOM_IN_DEFAULT_POOL_BYTES && { pool: { bytes: poolBytes(bufferBytes) } }),
+  });
+  const file = await engine.open(task.path, {
+    access: writes(workload) ? 'read-write' : 'read',
+    direct: task.direct,
+  });
+  const leases = acquireFilled(engine, depth, workload.blockBytes);
+  const pattern = new AccessPattern(workload, task.sizeBytes, task.seed);
+  const window = new MeasuredWindow(task);
+  await Promise.all(leases.map((lease) => transferLoop(file, lease, pattern, window)));
+  const measurement = window.measurement(workload.blockBytes, engine.info);
+  for (const lease of leases) lease.release();
+  await file.close();
+  await engine.close();
+  return measurement;
+}
+
+async function transferLoop(
+  file: BlockFile,
+  lease: Lease,
+  pattern: AccessPattern,
+  window: MeasuredWindow,
+): Promise<void> {
+  const blockBytes = lease.buffer.length;
+  let begunMs = performance.now();
+  for (;;) {
+    const offset = pattern.nextOffset();
+    if (pattern.nextIsRead()) {
+      const bytes = await file.read(offset, lease);
+      if (bytes !== blockBytes) throw new Error(`Short read of ${bytes} bytes at ${offset}`);
+    } else {
+      await file.write(offset, lease);
+    }
+    const nowMs = performance.now();
+    if (!window.completed(begunMs, nowMs)) return;
+    begunMs = nowMs;
+  }
+}
+
+/** Leases full of random bytes: a device that compresses or looks for zeros must not gain by it. */
+export function acquireFilled(engine: Engine, count: number, bytes: number): readonly Lease[] {
+  return Array.from({ length: count }, () => {
+    const lease = engine.pool.acquire(bytes);
+    randomFillSync(lease.buffer);
+    return lease;
+  });
+}
+
+/** A pool with room for that many bytes of buffers: whole slabs of the largest class. */
+export function poolBytes(bufferBytes: number): number {
+  return Math.ceil(bufferBytes / MIB) * MIB + MIB;
+}
+
+/** So many no-ops for each reading of the clock, which would otherwise be a good part of what is measured. */
+const NOOPS_A_SAMPLE = 64;
+/** Batches in flight: while one is answered and asked for again, the queue has others to work on. */
+const BATCHES_IN_FLIGHT = 4;
+
+export async function measureNoops(task: NoopTask): Promise<Measurement> {
+  const { depth } = task;
+  const engine = await Engine.start({
+    depth,
+    ...(task.queues !== undefined && { queues: task.queues }),
+  });
+  const window = new MeasuredWindow(task);
+  const loops =
+    task.workload.mode === 'promises'
+      ? Array.from({ length: depth }, () => noopLoop(engine, window))
+      : Array.from({ length: BATCHES_IN_FLIGHT }, () => noopBatchLoop(engine, depth, window));
+  await Promise.all(loops);
+  const measurement = window.measurement(0, engine.info);
+  await engine.close();
+  return measurement;
+}
+
+async function noopLoop(engine: Engine, window: MeasuredWindow): Promise<void> {
+  for (;;) {
+    for (let i = 1; i < NOOPS_A_SAMPLE; i++) await engine.noop();
+    const begunMs = performance.now();
+    await engine.noop();
+    if (!window.completed(begunMs, performance.now(), NOOPS_A_SAMPLE)) return;
+  }
+}
+
+/** Its latencies are those of whole batches. */
+async function noopBatchLoop(engine: Engine, depth: number, window: MeasuredWindow): Promise<void> {
+  let begunMs = performance.now();
+  for (;;) {
+    await engine.noopBatch(depth);
+    const nowMs = performance.now();
+    if (!window.completed(begunMs, nowMs, depth)) return;
+    begunMs = nowMs;
+  }
+}
