@@ -42,9 +42,10 @@ export default defineConfig(
     files: ['**/*.{js,mjs,cjs}'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'performance', 'URL', 'Buffer', 'setTimeout', 'clearTimeout'].map(
-          (name) => [name, 'readonly'],
-        ),
+        [
+          ...['process', 'console', 'performance', 'URL', 'Buffer', 'AbortController'],
+          ...['setTimeout', 'clearTimeout', 'setImmediate', 'queueMicrotask', 'structuredClone'],
+        ].map((name) => [name, 'readonly']),
       ),
     },
   },
@@ -52,7 +53,12 @@ export default defineConfig(
     files: ['**/*.{js,cjs}'],
     languageOptions: {
       sourceType: 'commonjs',
-      globals: { require: 'readonly', module: 'writable', __dirname: 'readonly' },
+      globals: {
+        require: 'readonly',
+        module: 'writable',
+        __dirname: 'readonly',
+        __filename: 'readonly',
+      },
     },
   },
 );

@@ -81,8 +81,9 @@ const BATCHES_IN_FLIGHT = 4;
 
 export async function measureNoops(task: NoopTask): Promise<Measurement> {
   const { depth } = task;
+  const batches = task.workload.mode === 'promises' ? 1 : BATCHES_IN_FLIGHT;
   const engine = await Engine.start({
-    depth,
+    depth: depth * batches,
     ...(task.queues !== undefined && { queues: task.queues }),
   });
   const window = new MeasuredWindow(task);

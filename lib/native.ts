@@ -38,7 +38,7 @@ export const LAYOUT = {
 export const QUEUE_STATS_NUMBERS =
   LAYOUT.queueNumbers + LAYOUT.ioClasses * (LAYOUT.classNumbers + 3 * LAYOUT.histogramBuckets);
 
-export interface NativeEngineOptions {
+interface NativeEngineOptions {
   readonly queueCpus: readonly (readonly number[])[];
   readonly depth: number;
   readonly maxFiles: number;
@@ -48,13 +48,13 @@ export interface NativeEngineOptions {
   readonly without: readonly string[];
 }
 
-export interface NativeFeature {
+interface NativeFeature {
   readonly name: string;
   readonly active: boolean;
   readonly reason: string;
 }
 
-export interface NativeQueueInfo {
+interface NativeQueueInfo {
   readonly backend: string;
   readonly cpus: readonly number[];
   readonly bind: NativeFailure;
@@ -89,7 +89,7 @@ export interface NativeFile {
   readonly remarks: string;
 }
 
-export interface NativeSlabClass {
+interface NativeSlabClass {
   readonly slabBytes: number;
   readonly capacity: number;
   readonly inUse: number;
@@ -119,7 +119,6 @@ interface Addon {
     deliver: (queue: number, count: number) => void,
   ) => NativeEngine;
   readonly layout: Readonly<Record<string, number>>;
-  readonly hasIoUring: boolean;
 }
 
 function load(): Addon {
@@ -141,7 +140,6 @@ function load(): Addon {
 const addon = load();
 
 export const NativeEngine = addon.Engine;
-export const hasIoUring = addon.hasIoUring;
 
 export function isFailure(outcome: object): outcome is NativeFailure {
   return 'errno' in outcome && outcome.errno !== 0;

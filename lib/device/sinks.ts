@@ -1,6 +1,6 @@
 // Who is told when an operation has ended: a promise, or a batch.
 
-import type { RingboltError} from '../errors.js';
+import type { RingboltError } from '../errors.js';
 import { systemError } from '../errors.js';
 import { OpKind } from '../native.js';
 import type { Operation, Sink } from '../schedule/operation.js';

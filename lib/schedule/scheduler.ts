@@ -11,7 +11,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { ringboltError } from '../errors.js';
-import type { OpKind} from '../native.js';
+import type { OpKind } from '../native.js';
 import { type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
@@ -102,12 +102,11 @@ export class Scheduler {
 
   /** Submits and resolves to the result of a `sink` that uses the operation's promise ends. */
   submitForPromise(op: Operation): Promise<number> {
-    // One closure for the promise's ends, none for the operation's life.
-    return new Promise((resolve, reject) => {
-      op.resolve = resolve;
-      op.reject = reject;
-      this.submit(op);
-    });
+    const promise = new Promise(takeEnds);
+    op.resolve = lastResolve;
+    op.reject = lastReject;
+    this.submit(op);
+    return promise;
   }
 
   /** Installs or removes a file in every queue; resolves to 0 or the first -errno once all have answered. */
@@ -195,6 +194,15 @@ export class Scheduler {
     this.#nowNs = this.#clockOriginNs + performance.now() * NS_PER_MS;
   }
 }
+
+// One executor for all promises: a closure for each would be the only thing that submitting allocates besides. It runs
+// inside `new Promise`, so nothing can come between it and the reading of what it left here.
+let lastResolve: ((value: number) => void) | undefined;
+let lastReject: ((reason: Error) => void) | undefined;
+const takeEnds = (resolve: (value: number) => void, reject: (reason: Error) => void): void => {
+  lastResolve = resolve;
+  lastReject = reject;
+};
 
 /** Resolves to the result as it is, errors included. */
 const resultSink: Sink = {

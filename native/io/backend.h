@@ -49,7 +49,7 @@ struct BackendOptions {
   uint32_t max_files = 0;      // file slots
   // Features to go without although the kernel has them, by name: for tests and for
   // `RINGBOLT_DISABLE`.
-  std::vector<std::string> without = {};
+  std::vector<std::string> without;
 };
 
 class Backend {

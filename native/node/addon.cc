@@ -35,7 +35,6 @@ Napi::Object Layout(Napi::Env env) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineWrap::Define(env));
   exports.Set("layout", Layout(env));
-  exports.Set("hasIoUring", Napi::Boolean::New(env, RINGBOLT_HAVE_LIBURING != 0));
   return exports;
 }
 

@@ -30,7 +30,7 @@ using test::Transfer;
 
 bool HaveUring() {
   std::unique_ptr<Backend> backend;
-  const Status status = CreateUringBackend({.max_in_flight = 1, .max_files = 1}, &backend);
+  const Status status = CreateUringBackend({.max_in_flight = 1, .max_files = 1, .without = {}}, &backend);
   if (!status.ok()) std::printf("SKIPPED: io_uring: %s\n", std::strerror(status.error()));
   return status.ok();
 }
