@@ -22,6 +22,9 @@
       "defines": [
         "NAPI_VERSION=9",
         "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        # While a worker is being terminated no exception can be thrown. Without this, node-addon-api
+        # aborts the whole process then.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
       ],
       "cflags": [
         "-fvisibility=hidden",

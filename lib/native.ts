@@ -25,7 +25,7 @@ export const LAYOUT = {
   completionSlotBytes: 16,
   slabUnitBytes: 4096,
   controlSlots: 32,
-  maxDepth: 16384,
+  maxDepth: 8192,
   ioClasses: 2,
   queueNumbers: 12,
   classNumbers: 10,
@@ -84,8 +84,6 @@ export interface NativeFile {
   readonly size: number;
   readonly alignment: number;
   readonly direct: boolean;
-  readonly blockDevice: boolean;
-  readonly created: boolean;
   readonly remarks: string;
 }
 
@@ -109,7 +107,11 @@ export interface NativeEngine {
   kick(queue: number, count: number): boolean;
   acquireSlab(slabClass: number): number | undefined;
   releaseSlab(unit: number): boolean;
-  slabBuffer(unit: number): ArrayBuffer;
+  slabBuffer(unit: number): { readonly buffer: ArrayBuffer; readonly generation: number };
+  /** Slabs whose ArrayBuffer was collected while they were leased, each told once. */
+  takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
+  putForgotten(unit: number, generation: number): void;
+  reclaimSlab(unit: number, generation: number): boolean;
   poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
 }
 

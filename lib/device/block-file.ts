@@ -22,7 +22,7 @@ import type {
   Transfer,
   WriteOptions,
 } from './block-target.js';
-import type { Copier } from './copier.js';
+import { plainView, type Copier } from './copier.js';
 import { Batch, promiseSink } from './sinks.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
@@ -41,6 +41,12 @@ interface Modes {
   readonly flags: number;
 }
 
+/** A transfer as it was when it was checked. */
+interface Part {
+  readonly offset: number;
+  readonly memory: Lease | Uint8Array<ArrayBuffer>;
+}
+
 const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0 };
 
 /** An open file. Made by {@link Engine.open}. */
@@ -56,7 +62,6 @@ export class BlockFile implements BlockTarget {
   #closing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   #nextFlush: Promise<void> | undefined;
-  #flushError: Error | undefined;
 
   /** @internal */
   constructor(host: FileHost, path: string, opened: NativeFile) {
@@ -166,7 +171,9 @@ export class BlockFile implements BlockTarget {
     const { native, scheduler } = this.#host;
     await Promise.allSettled([this.#flushing, this.#nextFlush]);
     await this.#ref.whenIdle();
-    await scheduler.control(OpKind.removeFile, this.#ref);
+    const removed = await scheduler.control(OpKind.removeFile, this.#ref);
+    if (removed < 0)
+      throw systemError({ errno: -removed, syscall: 'close', detail: '' }, this.#ref);
     const failure = await native.closeFile(this.#ref.slot, this.#ref.generation);
     this.#host.forget(this);
     if (failure.errno !== 0) throw systemError(failure, { path: this.path });
@@ -179,7 +186,7 @@ export class BlockFile implements BlockTarget {
   }
 
   async #runFlush(ioClass: number): Promise<void> {
-    if (this.#flushError !== undefined) throw this.#flushError;
+    if (this.#ref.flushError !== undefined) throw this.#ref.flushError;
     const { scheduler } = this.#host;
     if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
     const op = scheduler.take();
@@ -187,12 +194,7 @@ export class BlockFile implements BlockTarget {
     op.file = this.#ref;
     op.ioClass = ioClass;
     op.sink = promiseSink;
-    try {
-      await scheduler.submitForPromise(op);
-    } catch (error) {
-      this.#flushError = error as Error;
-      throw error;
-    }
+    await scheduler.submitForPromise(op);
   }
 
   #transfer(
@@ -204,11 +206,11 @@ export class BlockFile implements BlockTarget {
     try {
       const modes =
         options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
-      this.#check(kind, offset, buffer, modes);
       const { scheduler } = this.#host;
+      const memory = this.#check(kind, offset, buffer, modes);
       if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
-      if (!Lease.is(buffer)) return this.#copy(kind, offset, buffer, modes);
-      const op = this.#operation(kind, offset, buffer, modes);
+      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, modes);
+      const op = this.#operation(kind, offset, memory, modes);
       op.sink = promiseSink;
       return scheduler.submitForPromise(op);
     } catch (error) {
@@ -224,25 +226,20 @@ export class BlockFile implements BlockTarget {
     try {
       const modes =
         options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
-      this.#checkBatch(kind, ops, modes);
       const { scheduler } = this.#host;
-      if (!scheduler.hasRoomFor(ops.length)) throw scheduler.overloaded(ops.length);
-      const batch = new Batch(ops.length);
-      for (let index = 0; index < ops.length; index++) {
-        const { offset, buffer } = ops[index]!;
-        if (Lease.is(buffer)) {
-          const op = this.#operation(kind, offset, buffer, modes);
+      const parts = this.#checkBatch(kind, ops, modes);
+      if (!scheduler.hasRoomFor(parts.length)) throw scheduler.overloaded(parts.length);
+      const batch = new Batch(parts.length);
+      for (const [index, { offset, memory }] of parts.entries()) {
+        if (memory instanceof Lease) {
+          const op = this.#operation(kind, offset, memory, modes);
           op.sink = batch;
           op.index = index;
           scheduler.submit(op);
         } else {
-          this.#copy(kind, offset, buffer, modes).then(
-            (bytes) => {
-              batch.succeed(index, bytes);
-            },
-            (error: unknown) => {
-              batch.fail(index, error as Error);
-            },
+          this.#copy(kind, offset, memory, modes).then(
+            (bytes) => batch.succeed(index, bytes),
+            (error: unknown) => batch.fail(index, error as Error),
           );
         }
       }
@@ -266,29 +263,50 @@ export class BlockFile implements BlockTarget {
   }
 
   #copy(kind: TransferKind, offset: number, array: Uint8Array, modes: Modes): Promise<number> {
-    return this.#host.copier.transfer({ kind, file: this.#ref, offset, array, ...modes });
+    const { copier } = this.#host;
+    const { blockSize } = this;
+    return copier.transfer({ kind, file: this.#ref, blockSize, offset, array, ...modes });
   }
 
-  #checkBatch(kind: TransferKind, ops: readonly Transfer[], modes: Modes): void {
+  /** Reads each part once: a getter may answer differently the second time. */
+  #checkBatch(kind: TransferKind, ops: readonly Transfer[], modes: Modes): Part[] {
     if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
-    if (ops.length === 0) throw invalidValue('ops', 'must not be empty', ops);
+    const count = ops.length;
+    if (count === 0) throw invalidValue('ops', 'must not be empty', ops);
+    const parts: Part[] = [];
     const leases = new Set<Lease>();
-    for (const op of ops as readonly unknown[]) {
-      if (typeof op !== 'object' || op === null)
-        throw invalidType('ops', 'an array of objects', op);
-      const { offset, buffer } = op as Partial<Transfer>;
-      this.#check(kind, offset, buffer, modes);
-      if (!Lease.is(buffer)) continue;
-      if (leases.has(buffer)) {
+    for (let index = 0; index < count; index++) {
+      const op = ops[index] as unknown;
+      if (typeof op !== 'object' || op === null) {
+        throw invalidType(`ops[${index}]`, 'an object', op);
+      }
+      const { offset, buffer } = op as Transfer;
+      const memory = this.#check(kind, offset, buffer, modes);
+      parts.push({ offset, memory });
+      if (!(memory instanceof Lease)) continue;
+      if (leases.has(memory)) {
         throw ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in this batch twice');
       }
-      leases.add(buffer);
+      leases.add(memory);
     }
+    // Once more, since a getter may have closed the file or released a lease that was looked at before.
+    if (this.#closing !== undefined) throw closedError('file', this.path);
+    for (const lease of leases) {
+      const obstacle = lease.obstacle(this.#host.pool);
+      if (obstacle !== undefined) throw obstacle;
+    }
+    return parts;
   }
 
-  #check(kind: TransferKind, offset: unknown, buffer: unknown, modes: Modes): void {
+  #check(
+    kind: TransferKind,
+    offset: unknown,
+    buffer: unknown,
+    modes: Modes,
+  ): Lease | Uint8Array<ArrayBuffer> {
     checkInteger('offset', offset, 0);
-    const length = this.#checkMemory(kind, buffer);
+    const memory = this.#checkMemory(kind, buffer);
+    const length = memory instanceof Lease ? memory.bytes : memory.length;
     if (offset > Number.MAX_SAFE_INTEGER - length) {
       checkInteger('offset + length', offset + length, 0);
     }
@@ -296,24 +314,32 @@ export class BlockFile implements BlockTarget {
       throw this.#misaligned(offset, length);
     }
     if (this.#closing !== undefined) throw closedError('file', this.path);
-    if (modes.flags !== 0 && this.#flushError !== undefined) throw this.#flushError;
+    if (modes.flags !== 0 && this.#ref.flushError !== undefined) throw this.#ref.flushError;
+    return memory;
   }
 
-  /** The bytes that `buffer` has, if it can be used at all. */
-  #checkMemory(kind: TransferKind, buffer: unknown): number {
+  /** `buffer`, if it can be used at all; an array as a plain one. */
+  #checkMemory(kind: TransferKind, buffer: unknown): Lease | Uint8Array<ArrayBuffer> {
     const name = kind === OpKind.read ? 'into' : 'from';
     if (Lease.is(buffer)) {
       const obstacle = buffer.obstacle(this.#host.pool);
       if (obstacle !== undefined) throw obstacle;
       if (buffer.bytes === 0) throw invalidValue(name, 'must not be detached', buffer);
-      return buffer.bytes;
+      return buffer;
     }
     if (!types.isUint8Array(buffer)) throw invalidType(name, 'a Lease or Uint8Array', buffer);
-    if (types.isSharedArrayBuffer(buffer.buffer)) {
+    const view = plainView(buffer);
+    if (types.isSharedArrayBuffer(view.buffer)) {
       throw invalidType(name, 'memory of one thread, not a SharedArrayBuffer', buffer);
     }
-    if (buffer.length === 0) throw invalidValue(name, 'must not be empty or detached', buffer);
-    return buffer.length;
+    if (view.length === 0) throw invalidValue(name, 'must not be empty or detached', buffer);
+    if (this.blockSize > this.#host.copier.pieceBytes) {
+      throw ringboltError(
+        'ERR_RINGBOLT_UNSUPPORTED',
+        `The pool has no slab of ${this.blockSize} bytes, a block of this file, to copy through`,
+      );
+    }
+    return view;
   }
 
   #misaligned(offset: number, length: number): Error {

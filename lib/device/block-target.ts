@@ -25,7 +25,7 @@ export interface BatchResult {
   /** Sum of `transferred`. */
   readonly bytesTotal: number;
   /** Bytes of each transfer, in the order given. Reads are short only at the end of the file. */
-  readonly transferred: Uint32Array;
+  readonly transferred: Float64Array;
 }
 
 /**

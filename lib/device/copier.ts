@@ -18,7 +18,7 @@ import type { FileRef, Operation, Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN, TurnBudget } from '../schedule/turn-budget.js';
 import { invalidValue } from '../validate.js';
-import { noteProgress, operationError } from './sinks.js';
+import { takeOutcome } from './sinks.js';
 
 /** Pieces of one transfer under way at once: enough to keep a device busy, few enough to share the pool. */
 const MAX_PIECES = 8;
@@ -26,7 +26,10 @@ const MAX_PIECES = 8;
 export interface CopyRequest {
   readonly kind: typeof OpKind.read | typeof OpKind.write;
   readonly file: FileRef;
+  /** Pieces must be multiples of it. */
+  readonly blockSize: number;
   readonly offset: number;
+  /** A plain one (see plainView): a subclass could do as it likes in the middle of a copy. */
   readonly array: Uint8Array;
   readonly ioClass: number;
   readonly flags: number;
@@ -35,6 +38,15 @@ export interface CopyRequest {
 export interface CopyStats {
   readonly readBytes: number;
   readonly writtenBytes: number;
+}
+
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+
+/** The same memory without whatever a subclass or the caller has put on the object. */
+export function plainView(array: Uint8Array): Uint8Array<ArrayBuffer> {
+  const field = (name: string): unknown => Reflect.get(typedArray, name, array);
+  const [buffer, byteOffset, length] = ['buffer', 'byteOffset', 'length'].map(field);
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset as number, length as number);
 }
 
 /** All copied transfers of an engine. */
@@ -58,7 +70,7 @@ export class Copier {
     };
   }
 
-  /** Resolves to the bytes transferred. Requires scheduler.hasRoomFor(1). */
+  /** Resolves to the bytes transferred. Requires scheduler.hasRoomFor(1), and blockSize <= pieceBytes. */
   transfer(request: CopyRequest): Promise<number> {
     return new Promise((resolve, reject) => {
       new CopyTransfer(this, request, resolve, reject).launch();
@@ -71,18 +83,22 @@ export class Copier {
 
   /** A slab for a piece; `undefined` and `waiter.launch()` later; or an error if none would ever come. */
   lease(bytes: number, waiter: CopyTransfer): Lease | Error | undefined {
-    const lease = this.pool.tryAcquire(bytes);
-    if (lease !== undefined) {
-      this.#slabs++;
-      return lease;
+    const first = this.#waiting.peek();
+    if (first === undefined || first === waiter) {
+      const lease = this.pool.tryAcquire(bytes);
+      if (lease !== undefined) {
+        this.#slabs++;
+        return lease;
+      }
+      if (this.#slabs === 0) {
+        return ringboltError(
+          'ERR_RINGBOLT_POOL_EXHAUSTED',
+          'No slab is free to copy through: all are leased out',
+        );
+      }
     }
-    if (this.#slabs === 0) {
-      return ringboltError(
-        'ERR_RINGBOLT_POOL_EXHAUSTED',
-        'No slab is free to copy through: all are leased out',
-      );
-    }
-    this.#waiting.push(waiter);
+    if (!waiter.queued) this.#waiting.push(waiter);
+    waiter.queued = true;
     return undefined;
   }
 
@@ -96,8 +112,13 @@ export class Copier {
     this.#retryPlanned = true;
     process.nextTick(() => {
       this.#retryPlanned = false;
-      // Each that still finds none queues up again, behind this round.
-      for (let count = this.#waiting.length; count > 0; count--) this.#waiting.shift()!.launch();
+      // In order of arrival, until one still finds none.
+      for (let first = this.#waiting.peek(); first !== undefined; first = this.#waiting.peek()) {
+        first.launch();
+        if (first.waiting) return;
+        this.#waiting.shift();
+        first.queued = false;
+      }
     });
   }
 }
@@ -106,15 +127,22 @@ class CopyTransfer implements Sink {
   readonly #copier: Copier;
   readonly #request: CopyRequest;
   readonly #length: number;
+  readonly #pieceBytes: number;
   readonly #resolve: (bytes: number) => void;
   readonly #reject: (reason: Error) => void;
   /** Bytes of each finished piece, by its place. */
-  readonly #pieceBytes: number[] = [];
+  readonly #doneBytes: number[] = [];
   #launched = 0; // bytes
+  #submitted = 0; // bytes
+  #reserved = true;
   #pieces = 0; // under way
+  #launching = false;
   #ended = false; // no more pieces: end of file, or an error
-  #waiting = false;
+  #finished = false;
   #error: Error | undefined;
+  /** For the copier: found no slab; is in its list. */
+  waiting = false;
+  queued = false;
 
   constructor(
     copier: Copier,
@@ -125,21 +153,25 @@ class CopyTransfer implements Sink {
     this.#copier = copier;
     this.#request = request;
     this.#length = request.array.length;
+    this.#pieceBytes = copier.pieceBytes - (copier.pieceBytes % request.blockSize);
     this.#resolve = resolve;
     this.#reject = reject;
     request.file.begin();
+    copier.scheduler.reserve();
   }
 
   /** Begins as many pieces as there may be. */
   launch(): void {
-    this.#waiting = false;
+    if (this.#launching) return; // a piece ended at once: the loop below goes on
+    this.#launching = true;
+    this.waiting = false;
     while (!this.#ended && this.#launched < this.#length && this.#pieces < MAX_PIECES) {
       const start = this.#launched;
-      const bytes = Math.min(this.#copier.pieceBytes, this.#length - start);
+      const bytes = Math.min(this.#pieceBytes, this.#length - start);
       const lease = this.#copier.lease(bytes, this);
       if (lease === undefined) {
-        this.#waiting = true;
-        return;
+        this.waiting = true;
+        break;
       }
       if (lease instanceof Error) {
         this.#fail(lease);
@@ -150,26 +182,28 @@ class CopyTransfer implements Sink {
       if (this.#request.kind === OpKind.read) this.#submit(start, lease, bytes);
       else this.#copier.budget.spend(bytes, () => this.#copyAndSubmit(start, lease, bytes));
     }
+    this.#launching = false;
     this.#finishIfDone();
   }
 
   settle(op: Operation, result: number, bytesDone: number): void {
     const lease = op.lease!;
     const start = op.offset - this.#request.offset;
-    if (result < 0) {
-      this.#fail(operationError(op, result, bytesDone));
-      return this.#pieceDone(lease, start, bytesDone);
+    const error = takeOutcome(op, result, bytesDone);
+    if (error !== undefined) {
+      this.#fail(error);
+      return this.#pieceDone(lease, start, op.kind === OpKind.write ? bytesDone : 0);
     }
-    noteProgress(op, result);
     if (op.kind === OpKind.write) return this.#pieceDone(lease, start, result);
     if (result < op.length) this.#ended = true;
     if (result === 0) return this.#pieceDone(lease, start, 0);
     this.#copier.budget.spend(result, () => {
-      if (this.#arrayIsWhole()) {
+      const whole = this.#arrayIsWhole();
+      if (whole) {
         this.#request.array.set(lease.buffer.subarray(0, result), start);
         this.#copier.readBytes += result;
       }
-      this.#pieceDone(lease, start, result);
+      this.#pieceDone(lease, start, whole ? result : 0);
     });
   }
 
@@ -182,10 +216,6 @@ class CopyTransfer implements Sink {
 
   #submit(start: number, lease: Lease, bytes: number): void {
     const { scheduler } = this.#copier;
-    if (!scheduler.hasRoomFor(1)) {
-      this.#fail(scheduler.overloaded(1));
-      return this.#pieceDone(lease, start, 0);
-    }
     const op = scheduler.take();
     op.kind = this.#request.kind;
     op.file = this.#request.file;
@@ -196,7 +226,15 @@ class CopyTransfer implements Sink {
     op.ioClass = this.#request.ioClass;
     op.flags = this.#request.flags;
     op.sink = this;
+    this.#submitted += bytes;
+    if (this.#submitted === this.#length) this.#unreserve();
     scheduler.submit(op);
+  }
+
+  #unreserve(): void {
+    if (!this.#reserved) return;
+    this.#reserved = false;
+    this.#copier.scheduler.unreserve();
   }
 
   #arrayIsWhole(): boolean {
@@ -212,35 +250,40 @@ class CopyTransfer implements Sink {
   }
 
   #pieceDone(lease: Lease, start: number, bytes: number): void {
-    this.#pieceBytes[start / this.#copier.pieceBytes] = bytes;
+    this.#doneBytes[start / this.#pieceBytes] = bytes;
     this.#pieces--;
     this.#copier.giveBack(lease);
-    if (this.#waiting) return this.#finishIfDone(); // the copier will launch
+    if (this.waiting && !this.#ended) return; // the copier will launch
     this.launch();
   }
 
   #finishIfDone(): void {
     const all = this.#ended || this.#launched === this.#length;
-    if (!all || this.#pieces > 0 || this.#waiting) return;
+    if (!all || this.#pieces > 0 || this.#finished) return;
+    this.#finished = true;
     this.#request.file.end();
+    this.#unreserve();
     const bytes = this.#contiguousBytes();
-    if (this.#error === undefined) return this.#resolve(bytes);
-    if (this.#error instanceof RingboltError && this.#error.bytesDone !== undefined) {
-      const { offset } = this.#request;
-      const { code, message, errno, syscall, path } = this.#error;
-      const details = { errno, syscall, path, offset, length: this.#length, bytesDone: bytes };
-      this.#error = new RingboltError(code, message, details);
-    }
-    this.#reject(this.#error);
+    if (this.#error === undefined) this.#resolve(bytes);
+    else this.#reject(this.#describe(this.#error, bytes));
+  }
+
+  /** The error as one of the whole transfer, and not of the piece that met it. */
+  #describe(error: Error, bytesDone: number): Error {
+    const { offset, file } = this.#request;
+    if (!(error instanceof RingboltError)) return Object.assign(error, { bytesDone });
+    const { code, message, errno, syscall } = error;
+    const details = { errno, syscall, path: file.path, offset, length: this.#length, bytesDone };
+    return new RingboltError(code, message, details);
   }
 
   /** Bytes from the beginning on, up to the first piece that was short. */
   #contiguousBytes(): number {
     let total = 0;
-    for (let start = 0; start < this.#launched; start += this.#copier.pieceBytes) {
-      const bytes = this.#pieceBytes[start / this.#copier.pieceBytes] ?? 0;
+    for (let start = 0; start < this.#launched; start += this.#pieceBytes) {
+      const bytes = this.#doneBytes[start / this.#pieceBytes] ?? 0;
       total += bytes;
-      if (bytes < Math.min(this.#copier.pieceBytes, this.#length - start)) break;
+      if (bytes < Math.min(this.#pieceBytes, this.#length - start)) break;
     }
     return total;
   }

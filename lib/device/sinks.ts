@@ -2,7 +2,7 @@
 
 import type { RingboltError } from '../errors.js';
 import { systemError } from '../errors.js';
-import { OpKind } from '../native.js';
+import { FLAG_DURABLE, OpKind } from '../native.js';
 import type { Operation, Sink } from '../schedule/operation.js';
 import type { BatchResult } from './block-target.js';
 
@@ -16,7 +16,7 @@ const SYSCALLS: Readonly<Record<OpKind, string>> = {
 };
 
 /** The error of an operation that ended with -errno. */
-export function operationError(op: Operation, result: number, bytesDone: number): RingboltError {
+function operationError(op: Operation, result: number, bytesDone: number): RingboltError {
   const transfers = op.kind === OpKind.read || op.kind === OpKind.write;
   return systemError(
     { errno: -result, syscall: SYSCALLS[op.kind], detail: '' },
@@ -27,28 +27,35 @@ export function operationError(op: Operation, result: number, bytesDone: number)
   );
 }
 
-/** What every sink does with a success before it tells anybody. */
-export function noteProgress(op: Operation, bytes: number): void {
-  if (op.kind !== OpKind.write || op.file === undefined) return;
-  op.file.size = Math.max(op.file.size, op.offset + bytes);
+/**
+ * What every sink does before it tells anybody: keeps the file's size, and remembers that something could not be made
+ * durable. Returns the error, if the operation failed.
+ */
+export function takeOutcome(op: Operation, result: number, bytesDone: number): Error | undefined {
+  const { file } = op;
+  if (op.kind === OpKind.write && file !== undefined) {
+    file.size = Math.max(file.size, op.offset + bytesDone);
+  }
+  if (result >= 0) return undefined;
+  const error = operationError(op, result, bytesDone);
+  const durable = op.kind === OpKind.dataSync || (op.flags & FLAG_DURABLE) !== 0;
+  if (durable && file !== undefined) file.flushError ??= error;
+  return error;
 }
 
 /** Settles the operation's own promise. */
 export const promiseSink: Sink = {
   settle(op, result, bytesDone) {
-    if (result < 0) {
-      op.reject!(operationError(op, result, bytesDone));
-    } else {
-      noteProgress(op, result);
-      op.resolve!(result);
-    }
+    const error = takeOutcome(op, result, bytesDone);
+    if (error === undefined) op.resolve!(result);
+    else op.reject!(error);
   },
 };
 
 /** Settles one promise when the last of many operations has ended; with the error of the first in order, if any. */
 export class Batch implements Sink {
   readonly promise: Promise<BatchResult>;
-  readonly #transferred: Uint32Array;
+  readonly #transferred: Float64Array;
   #bytesTotal = 0;
   #remaining: number;
   #failedIndex = Infinity;
@@ -57,7 +64,7 @@ export class Batch implements Sink {
   #reject!: (reason: Error) => void;
 
   constructor(count: number) {
-    this.#transferred = new Uint32Array(count);
+    this.#transferred = new Float64Array(count);
     this.#remaining = count;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -66,12 +73,9 @@ export class Batch implements Sink {
   }
 
   settle(op: Operation, result: number, bytesDone: number): void {
-    if (result < 0) {
-      this.fail(op.index, operationError(op, result, bytesDone));
-    } else {
-      noteProgress(op, result);
-      this.succeed(op.index, result);
-    }
+    const error = takeOutcome(op, result, bytesDone);
+    if (error === undefined) this.succeed(op.index, result);
+    else this.fail(op.index, error);
   }
 
   succeed(index: number, bytes: number): void {

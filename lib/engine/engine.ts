@@ -41,7 +41,7 @@ export class Engine {
   #opening = 0;
   #onOpened: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  #ended = false;
+  readonly #closed = new AbortController();
 
   /** What the engine is made of, and why anything is missing. */
   readonly info: EngineInfo;
@@ -137,7 +137,7 @@ export class Engine {
       await file.install();
       this.#checkOpen(); // close() may have begun meanwhile; it waits for this call
     } catch (error) {
-      await file.close();
+      await file.close().catch(() => undefined); // the first error says more
       throw error;
     }
   }
@@ -186,7 +186,7 @@ export class Engine {
    * @throws `ERR_RINGBOLT_CLOSED`
    */
   stats(): EngineStats {
-    if (this.#ended) throw closedError('engine');
+    if (this.#closed.signal.aborted) throw closedError('engine');
     return {
       uptimeMs: performance.now() - this.#startedAtMs,
       waiting: this.#scheduler.waiting,
@@ -204,8 +204,9 @@ export class Engine {
   watch(options: WatchOptions = {}): AsyncIterable<ThroughputSample> {
     const { intervalMs } = checkWatchOptions(options);
     const source = {
-      read: () => (this.#ended ? undefined : this.#readQueues()),
+      read: () => (this.#closed.signal.aborted ? undefined : this.#readQueues()),
       startedAtMs: this.#startedAtMs,
+      closed: this.#closed.signal,
     };
     return watch(source, intervalMs, options.signal);
   }
@@ -239,7 +240,7 @@ export class Engine {
     }
     const closed = await Promise.allSettled([...this.#files].map((file) => file.close()));
     await this.#scheduler.whenIdle();
-    this.#ended = true;
+    this.#closed.abort();
     await this.#native.stop();
     for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason;
   }
@@ -250,7 +251,9 @@ async function startNative(native: NativeEngine): Promise<NativeInfo> {
   if (!isFailure(outcome)) return outcome;
   await native.stop();
   const error = systemError(outcome);
-  if (!outcome.syscall.startsWith('io_uring')) throw error;
+  // Forbidden or unknown here; anything else (no memory, no descriptors) may be had another time.
+  const absent = ['ENOSYS', 'EPERM', 'EACCES', 'ENOTSUP'].includes(error.code);
+  if (!absent || !outcome.syscall.startsWith('io_uring')) throw error;
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `io_uring cannot be had here: ${error.message}`, {
     errno: error.errno,
     syscall: error.syscall,

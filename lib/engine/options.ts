@@ -24,7 +24,7 @@ export interface PoolOptions {
 export interface EngineOptions {
   /** Queues, each with a thread of its own: 1 to 256. Default 1. */
   readonly queues?: number;
-  /** Operations that each queue has in the kernel at once, 1 to 16384. Default 128. */
+  /** Operations that each queue has in the kernel at once, 1 to 8192. Default 128. */
   readonly depth?: number;
   /** Operations that may wait for room in a queue, before further ones are refused. Default 16384. */
   readonly maxQueued?: number;
@@ -97,7 +97,10 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
       lists,
     );
   }
-  return { queues, depth, maxQueued, maxFiles, affinity, ...resolvePool(options.pool ?? {}) };
+  const pool = resolvePool(options.pool ?? {});
+  // Copied, as the caller's arrays may change before they are used.
+  const cpus = lists === undefined ? affinity : lists.map((list) => [...list]);
+  return { queues, depth, maxQueued, maxFiles, affinity: cpus, ...pool };
 }
 
 function checkCpuLists(lists: unknown): void {

@@ -8,7 +8,7 @@ import { IO_CLASSES, type IoClass } from '../schedule/operation.js';
 
 /** Where the time of operations went, microseconds. */
 export interface LatencyStats {
-  /** From the call to the hand-over to the kernel. */
+  /** From the call (of the tick's first operation: the clock is read once a batch) to the hand-over to the kernel. */
   readonly waiting: LatencySummary;
   /** From there to the end. */
   readonly kernel: LatencySummary;

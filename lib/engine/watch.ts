@@ -36,6 +36,8 @@ export interface WatchSource {
   /** `undefined` once the engine has closed. */
   readonly read: () => readonly RawQueue[] | undefined;
   readonly startedAtMs: number;
+  /** Aborts when the engine closes. */
+  readonly closed: AbortSignal;
 }
 
 export function checkWatchOptions(
@@ -56,12 +58,13 @@ export async function* watch(
   intervalMs: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ThroughputSample, void, void> {
+  const either = signal === undefined ? source.closed : AbortSignal.any([source.closed, signal]);
   let before = take(source);
   while (before !== undefined) {
     try {
-      await sleep(intervalMs, undefined, { ref: false, ...(signal && { signal }) });
+      await sleep(intervalMs, undefined, { ref: false, signal: either });
     } catch {
-      return; // aborted
+      return; // aborted, one way or the other
     }
     const after = take(source);
     if (after === undefined) return;

@@ -19,8 +19,9 @@ export async function memoryLimitBytes(root = '/'): Promise<number> {
   const limits = [os.totalmem()];
   const cgroups = await readFile(path.join(root, 'proc/self/cgroup'), 'utf8').catch(() => '');
   for (const line of cgroups.split('\n')) {
-    const [, controllers, group] = line.split(':', 3);
-    if (controllers === undefined || group === undefined) continue;
+    const match = /^\d+:([^:]*):(.*)$/.exec(line);
+    if (match === null) continue;
+    const [, controllers = '', group = ''] = match;
     // Every ancestor limits too. Inside a container the path may lead outside what is mounted; the root remains.
     const v2 = controllers === '';
     if (!v2 && !controllers.split(',').includes('memory')) continue;

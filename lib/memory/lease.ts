@@ -8,14 +8,18 @@
 //
 // While an operation is in flight its slab belongs to the engine, whatever the user does with the lease. The lease holds
 // the only strong reference to the slab's memory as JavaScript sees it: if it is forgotten, and every view
-// with it, the memory is collected and native code takes the slab back.
+// with it, the memory is collected and the pool takes the slab back. The memory may also be collected because its
+// ArrayBuffer was detached, under a lease that is still there: such a lease cannot be submitted any more, and its
+// release is of no consequence, as its slab has another generation by then.
 
 import { ringboltError } from '../errors.js';
 
 /** Where leases come from and go back to. */
 export interface LeaseHome {
-  /** @internal */
-  takeBack(unit: number, slabBuffer: Buffer): void;
+  /** @internal `generation`: of the slab's memory as it was leased. */
+  takeBack(unit: number, generation: number, slabBuffer: Buffer): void;
+  /** @internal The kernel has the slab, or has let go of it. */
+  setInFlight(unit: number, inFlight: boolean): void;
 }
 
 const HELD = 0;
@@ -26,14 +30,22 @@ const RELEASED = 2; // a bit: may come together with IN_FLIGHT
 export class Lease {
   readonly #home: LeaseHome;
   readonly #unit: number;
+  readonly #generation: number;
   readonly #slabBuffer: Buffer;
   readonly #buffer: Buffer;
   #state = HELD;
 
   /** @internal */
-  constructor(home: LeaseHome, unit: number, slabBuffer: Buffer, bytes: number) {
+  constructor(
+    home: LeaseHome,
+    unit: number,
+    generation: number,
+    slabBuffer: Buffer,
+    bytes: number,
+  ) {
     this.#home = home;
     this.#unit = unit;
+    this.#generation = generation;
     this.#slabBuffer = slabBuffer;
     this.#buffer = bytes === slabBuffer.length ? slabBuffer : slabBuffer.subarray(0, bytes);
   }
@@ -57,7 +69,7 @@ export class Lease {
   release(): void {
     if ((this.#state & RELEASED) !== 0) throw releasedError();
     this.#state |= RELEASED;
-    if (this.#state === RELEASED) this.#home.takeBack(this.#unit, this.#slabBuffer);
+    if (this.#state === RELEASED) this.#goHome();
   }
 
   /** {@link release}, unless that was done before: for `using`. */
@@ -94,13 +106,20 @@ export class Lease {
 
   /** @internal An operation has begun. */
   depart(): void {
+    if (this.#state !== HELD) throw new Error('ringbolt: a lease was submitted that is not held');
     this.#state = IN_FLIGHT;
+    this.#home.setInFlight(this.#unit, true);
   }
 
   /** @internal The kernel has let go. */
   arrive(): void {
     this.#state &= RELEASED;
-    if (this.#state === RELEASED) this.#home.takeBack(this.#unit, this.#slabBuffer);
+    this.#home.setInFlight(this.#unit, false);
+    if (this.#state === RELEASED) this.#goHome();
+  }
+
+  #goHome(): void {
+    this.#home.takeBack(this.#unit, this.#generation, this.#slabBuffer);
   }
 }
 

@@ -38,18 +38,26 @@ export class BufferPool implements LeaseHome {
   readonly #bytes: number;
   /** By unit: the Buffers of free slabs that were leased before. */
   readonly #buffers: (Buffer | undefined)[];
+  /** By unit: which of the slab's ArrayBuffers is the present one. */
+  readonly #generations: Uint32Array;
+  /** By unit: whether the kernel has it. */
+  readonly #inFlight: Uint8Array;
   /** Class of a request, by the number of units it needs, up to the largest class. */
   readonly #classOfUnits: Uint8Array;
   #onRelease: (() => void) | undefined;
+  #warned = false;
 
   /** @internal */
   constructor(native: NativeEngine, classBytes: readonly number[], bytes: number) {
     this.#native = native;
     this.#classBytes = classBytes;
     this.#bytes = bytes;
-    this.#buffers = new Array<Buffer | undefined>(Math.ceil(bytes / LAYOUT.slabUnitBytes));
-    const units = this.maxBytes / LAYOUT.slabUnitBytes;
-    this.#classOfUnits = Uint8Array.from({ length: units + 1 }, (_, count) =>
+    const units = Math.ceil(bytes / LAYOUT.slabUnitBytes);
+    this.#buffers = new Array<Buffer | undefined>(units);
+    this.#generations = new Uint32Array(units);
+    this.#inFlight = new Uint8Array(units);
+    const largest = this.maxBytes / LAYOUT.slabUnitBytes;
+    this.#classOfUnits = Uint8Array.from({ length: largest + 1 }, (_, count) =>
       classBytes.findIndex((size) => size >= count * LAYOUT.slabUnitBytes),
     );
   }
@@ -80,22 +88,57 @@ export class BufferPool implements LeaseHome {
   tryAcquire(bytes: number): Lease | undefined {
     const units = Math.ceil(bytes / LAYOUT.slabUnitBytes);
     const slabClass = this.#classOfUnits[units] ?? 0;
-    const unit = this.#native.acquireSlab(slabClass);
+    let unit = this.#native.acquireSlab(slabClass);
+    if (unit === undefined && this.#reclaimForgotten()) unit = this.#native.acquireSlab(slabClass);
     if (unit === undefined) return undefined;
     let buffer = this.#buffers[unit];
     this.#buffers[unit] = undefined;
     // The slab's last ArrayBuffer may be collected, detached, or of another class than the slab is now.
     if (buffer === undefined || buffer.length !== this.#classBytes[slabClass]) {
-      buffer = Buffer.from(this.#native.slabBuffer(unit));
+      const made = this.#native.slabBuffer(unit);
+      buffer = Buffer.from(made.buffer);
+      this.#generations[unit] = made.generation;
     }
-    return new Lease(this, unit, buffer, bytes);
+    return new Lease(this, unit, this.#generations[unit]!, buffer, bytes);
   }
 
   /** @internal */
-  takeBack(unit: number, slabBuffer: Buffer): void {
+  takeBack(unit: number, generation: number, slabBuffer: Buffer): void {
+    // Reclaimed meanwhile, and perhaps leased to somebody else: not this lease's to give back.
+    if (this.#generations[unit] !== generation) return;
     this.#buffers[unit] = slabBuffer;
     this.#native.releaseSlab(unit);
     this.#onRelease?.();
+  }
+
+  /** @internal */
+  setInFlight(unit: number, inFlight: boolean): void {
+    this.#inFlight[unit] = inFlight ? 1 : 0;
+  }
+
+  /** Takes back slabs whose memory nobody can reach any more. True if there were any. */
+  #reclaimForgotten(): boolean {
+    let reclaimed = false;
+    for (const { unit, generation } of this.#native.takeForgotten()) {
+      if (this.#inFlight[unit] === 1) {
+        // Its memory was detached under way. It is asked about again when the kernel has let go.
+        this.#native.putForgotten(unit, generation);
+      } else if (this.#native.reclaimSlab(unit, generation)) {
+        reclaimed = true;
+      }
+    }
+    if (reclaimed) this.#warnOnce();
+    return reclaimed;
+  }
+
+  #warnOnce(): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    process.emitWarning('A lease was forgotten without release(). Its slab was taken back.', {
+      type: 'RingboltWarning',
+      code: 'RINGBOLT_LEASE_FORGOTTEN',
+      detail: 'pool.stats().leakedTotal counts them; this warning comes once for each engine.',
+    });
   }
 
   /** @internal Called whenever a slab has become free; one listener. */
@@ -104,6 +147,7 @@ export class BufferPool implements LeaseHome {
   }
 
   stats(): PoolStats {
+    this.#reclaimForgotten();
     const { leaked, classes } = this.#native.poolStats();
     return {
       bytes: this.#bytes,

@@ -14,7 +14,7 @@ export interface LatencySummary {
   readonly p90: number;
   readonly p99: number;
   readonly p999: number;
-  /** Exact, since the engine's start; the rest is within 1.6 %. */
+  /** Exact in totals since the start; in a sample of an interval within 1.6 %, as the rest is. */
   readonly max: number;
 }
 

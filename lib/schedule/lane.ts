@@ -37,6 +37,8 @@ export class Lane {
   #unpublished = 0;
   #inFlight = 0;
   #controlInFlight = 0;
+  /** While true, what is pushed is published at the end of the tick only. */
+  holdBack = false;
 
   constructor(native: NativeEngine, queue: number, depth: number) {
     const { submissions, completions } = native.queueBlocks(queue);
@@ -98,7 +100,7 @@ export class Lane {
 
     this.#tail = (this.#tail + 1) >>> 0;
     this.#unpublished++;
-    if (this.#unpublished < PUBLISH_AT) return false;
+    if (this.#unpublished < PUBLISH_AT || this.holdBack) return false;
     this.publish();
     return true;
   }
@@ -112,27 +114,41 @@ export class Lane {
     this.#unpublished = 0;
   }
 
-  /** Settles the oldest `count` completions; `done` gets each operation back afterwards. */
+  /**
+   * Settles the oldest `count` completions; `done` gets each operation back afterwards. Whatever a sink throws, all are
+   * settled first: one that was left would never be.
+   */
   deliver(count: number, done: (op: Operation) => void): void {
-    const completions = this.#completions;
+    let failed = false;
+    let failure: unknown;
     for (let i = 0; i < count; i++) {
       const word = (this.#head & this.#mask) * COMPLETION_WORDS;
       this.#head = (this.#head + 1) >>> 0;
-      const token = completions[word]!;
-      const index = token & INDEX_MASK;
-      const op = this.#table[index];
-      if (op === undefined || this.#generations[index] !== token >>> INDEX_BITS) {
-        throw new Error('ringbolt: a completion for no operation');
+      try {
+        const op = this.#takeFromTable(this.#completions[word]!);
+        op.lease?.arrive();
+        op.sink.settle(op, this.#completions[word + 1]!, this.#completions[word + 2]! >>> 0);
+        done(op);
+      } catch (error) {
+        failed = true;
+        failure = error;
       }
-      this.#table[index] = undefined;
-      this.#generations[index]++;
-      this.#free[this.#freeCount++] = index;
-      if (isControl(op)) this.#controlInFlight--;
-      else this.#inFlight--;
-      op.lease?.arrive();
-      op.sink.settle(op, completions[word + 1]!, completions[word + 2]! >>> 0);
-      done(op);
     }
+    if (failed) throw failure;
+  }
+
+  #takeFromTable(token: number): Operation {
+    const index = token & INDEX_MASK;
+    const op = this.#table[index];
+    if (op === undefined || this.#generations[index] !== token >>> INDEX_BITS) {
+      throw new Error('ringbolt: a completion for no operation');
+    }
+    this.#table[index] = undefined;
+    this.#generations[index]++;
+    this.#free[this.#freeCount++] = index;
+    if (isControl(op)) this.#controlInFlight--;
+    else this.#inFlight--;
+    return op;
   }
 }
 

@@ -15,6 +15,8 @@ export class FileRef {
   readonly generation: number;
   /** Bytes; grows with writes past the end. */
   size: number;
+  /** Why nothing more can be made durable: Linux reports a lost write once, and has done so. */
+  flushError: Error | undefined = undefined;
   #underWay = 0;
   #onIdle: (() => void) | undefined;
 

@@ -37,6 +37,7 @@ export class Scheduler {
   /** What to add to performance.now() to get CLOCK_MONOTONIC, which native code subtracts from. */
   readonly #clockOriginNs: number;
   #waitingCount = 0;
+  #reserved = 0;
   #lane: Lane;
   #flushPlanned = false;
   #nowNs = 0;
@@ -64,18 +65,32 @@ export class Scheduler {
     return this.#lanes.reduce((sum, lane) => sum + lane.inFlight, 0);
   }
 
-  /** Whether `count` more may be submitted now. */
+  /** Whether `count` more may be submitted, or reserved, now. */
   hasRoomFor(count: number): boolean {
-    if (this.#waitingCount + count <= this.#maxQueued) return true;
+    const wanted = this.#waitingCount + this.#reserved + count;
+    if (wanted <= this.#maxQueued) return true;
     const free = this.#lanes.length * this.#depth - this.inFlight;
-    return this.#waitingCount + count <= this.#maxQueued + free;
+    return wanted <= this.#maxQueued + free;
+  }
+
+  /**
+   * Counts a transfer that submits its operations over time as one that waits, until it has submitted the last: it was
+   * admitted as a whole, and none of its parts is refused afterwards. Requires hasRoomFor(1).
+   */
+  reserve(): void {
+    this.#reserved++;
+  }
+
+  /** Ends what {@link reserve} began. */
+  unreserve(): void {
+    this.#reserved--;
   }
 
   /** The error of a caller who submits more than hasRoomFor allows. */
   overloaded(count: number): Error {
     return ringboltError(
       'ERR_RINGBOLT_OVERLOADED',
-      `${this.#waitingCount} operations wait and ${count} more were submitted; ` +
+      `${this.#waitingCount + this.#reserved} operations wait and ${count} more were submitted; ` +
         `at most ${this.#maxQueued} may wait (maxQueued)`,
     );
   }
@@ -85,7 +100,7 @@ export class Scheduler {
     return this.#spare.pop() ?? new Operation();
   }
 
-  /** Requires hasRoomFor(1), asked in this same turn. */
+  /** Requires hasRoomFor(1), asked in this same turn, or a reservation. */
   submit(op: Operation): void {
     this.#planFlush();
     op.submittedNs = this.#nowNs;
@@ -105,6 +120,8 @@ export class Scheduler {
     const promise = new Promise(takeEnds);
     op.resolve = lastResolve;
     op.reject = lastReject;
+    lastResolve = undefined;
+    lastReject = undefined;
     this.submit(op);
     return promise;
   }
@@ -131,8 +148,15 @@ export class Scheduler {
 
   /** Native code calls this with completions to settle. */
   deliver(queue: number, count: number): void {
-    this.#lanes[queue]!.deliver(count, this.#recycle);
-    this.#admit(queue);
+    const lane = this.#lanes[queue]!;
+    // Until this returns, what is delivered still counts as outstanding natively: there may be no room for more.
+    lane.holdBack = true;
+    try {
+      lane.deliver(count, this.#recycle);
+    } finally {
+      this.#admit(queue);
+      lane.holdBack = false;
+    }
     if (this.#onIdle.length > 0 && this.inFlight === 0 && this.#waitingCount === 0) {
       for (const resolve of this.#onIdle.splice(0)) resolve();
     }

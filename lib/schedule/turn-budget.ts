@@ -35,13 +35,16 @@ export class TurnBudget {
   readonly #nextTurn = (): void => {
     this.#planned = false;
     this.#spent = 0;
-    let work = this.#waiting.peek();
-    while (work !== undefined && this.#spent + work.bytes <= COPY_BYTES_PER_TURN) {
-      this.#waiting.shift();
-      this.#spent += work.bytes;
-      work.run();
-      work = this.#waiting.peek();
+    try {
+      let work = this.#waiting.peek();
+      while (work !== undefined && this.#spent + work.bytes <= COPY_BYTES_PER_TURN) {
+        this.#waiting.shift();
+        this.#spent += work.bytes;
+        work.run();
+        work = this.#waiting.peek();
+      }
+    } finally {
+      if (this.#waiting.length > 0 || this.#spent > 0) this.#plan();
     }
-    if (this.#waiting.length > 0 || this.#spent > 0) this.#plan();
   };
 }

@@ -51,8 +51,7 @@ class SpscRing {
   [[nodiscard]] uint32_t capacity() const { return mask_ + 1; }
   [[nodiscard]] const std::shared_ptr<T[]>& block() const { return slots_; }
 
-  // Producer only
-  // ----------------------------------------------------------------------------------
+  // --- Producer only ---
 
   [[nodiscard]] uint32_t Free() const {
     return capacity() - (tail_.load(std::memory_order_relaxed) - head_.load());
@@ -66,8 +65,7 @@ class SpscRing {
   // Requires count <= Free().
   void Publish(uint32_t count) { tail_.store(tail_.load(std::memory_order_relaxed) + count); }
 
-  // Consumer only
-  // ----------------------------------------------------------------------------------
+  // --- Consumer only ---
 
   [[nodiscard]] uint32_t Available() const {
     return tail_.load() - head_.load(std::memory_order_relaxed);

@@ -27,29 +27,41 @@ Status Engine::Start() {
     queue_options.backend_factory = options_.backend_factory;
     auto queue = std::make_shared<Queue>(queue_options, pool_, files_, listener_);
     status = Queue::Start(queue);
+    if (status.ok()) status = Adopt(queue);
     if (!status.ok()) {
-      (void)Stop(StopMode::kDrain, UINT64_MAX >> 1);
-      queues_.clear();
+      (void)Stop(StopMode::kDrain, kNoDeadline);
       return status;
     }
-    queues_.push_back(std::move(queue));
   }
   return Status::Ok();
 }
 
-uint32_t Engine::Stop(StopMode mode, uint64_t deadline_ns) {
-  if (stopped_) return 0;
-  stopped_ = true;
-  // All are asked first, so that they end at the same time.
-  for (const auto& queue : queues_) queue->RequestStop(mode);
-  uint32_t orphaned = 0;
-  for (const auto& queue : queues_) {
-    if (queue->WaitExited(deadline_ns)) {
-      queue->Join();
-    } else {
-      queue->Orphan();
-      ++orphaned;
+// Makes a queue that has started one of the engine's, unless the engine was stopped meanwhile.
+Status Engine::Adopt(const std::shared_ptr<Queue>& queue) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) {
+      queues_.push_back(queue);
+      return Status::Ok();
     }
+  }
+  queue->RequestStop(StopMode::kCancel);
+  (void)queue->End(kNoDeadline);  // it has never been given any work
+  return Status::Error(ECANCELED, "start", "the engine was stopped while it started");
+}
+
+uint32_t Engine::Stop(StopMode mode, uint64_t deadline_ns) {
+  std::vector<std::shared_ptr<Queue>> queues;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    queues = queues_;
+  }
+  // All are asked first, so that they end at the same time.
+  for (const auto& queue : queues) queue->RequestStop(mode);
+  uint32_t orphaned = 0;
+  for (const auto& queue : queues) {
+    if (!queue->End(deadline_ns)) ++orphaned;
   }
   return orphaned;
 }

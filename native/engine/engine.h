@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -36,22 +37,26 @@ class Engine {
   // Control thread. Makes memory and queues; on failure nothing is left running.
   Status Start();
 
-  // Ends all queues, waiting at most until `deadline_ns` (CLOCK_MONOTONIC) and orphaning those that
-  // have not ended by then. Returns how many were orphaned. Not while Start() runs; a second call
-  // does nothing.
+  // Any thread, also while Start() or another Stop() runs: then what they have begun is ended too,
+  // and the stronger mode wins. Waits until all queues have ended, at most until `deadline_ns`
+  // (CLOCK_MONOTONIC), and orphans those that have not. Returns how many.
   uint32_t Stop(StopMode mode, uint64_t deadline_ns);
 
+  // Once Start() has succeeded.
   [[nodiscard]] const std::vector<std::shared_ptr<Queue>>& queues() const { return queues_; }
   [[nodiscard]] const std::shared_ptr<SlabPool>& pool() const { return pool_; }
   [[nodiscard]] const std::shared_ptr<FileTable>& files() const { return files_; }
 
  private:
+  Status Adopt(const std::shared_ptr<Queue>& queue);
+
   const EngineOptions options_;
   CompletionListener* const listener_;
   std::shared_ptr<SlabPool> pool_;
   std::shared_ptr<FileTable> files_;
+  std::mutex mutex_;                            // of what follows, until Start() has returned
   std::vector<std::shared_ptr<Queue>> queues_;  // those whose thread runs, or ran
-  bool stopped_ = false;
+  bool stopped_ = false;                        // no further queue may be added
 };
 
 }  // namespace ringbolt

@@ -15,11 +15,15 @@ FileTable::FileTable(uint32_t capacity)
   for (uint32_t slot = capacity; slot > 0; --slot) free_.push_back(slot - 1);
 }
 
+Status FileTable::CheckRoom() const {
+  if (!free_.empty()) return Status::Ok();
+  return Status::Error(ENFILE, "open",
+                       "an engine holds at most " + std::to_string(capacity_) + " open files");
+}
+
 Status FileTable::Add(ScopedFd fd, const FileTraits& traits, FileHandle* handle) {
-  if (free_.empty()) {
-    return Status::Error(ENFILE, "open",
-                         "an engine holds at most " + std::to_string(capacity_) + " open files");
-  }
+  Status room = CheckRoom();
+  if (!room.ok()) return room;
   handle->slot = free_.back();
   free_.pop_back();
   Entry& entry = entries_[handle->slot];

@@ -26,6 +26,7 @@ namespace ringbolt {
 // What a queue must know of a file to use it.
 struct FileTraits {
   uint32_t alignment = 1;  // of offsets and lengths, a power of two; 1: any
+  bool direct = false;     // opened with O_DIRECT
   bool in_memory = false;  // reading and writing is copying: its file system has no device
 };
 
@@ -42,14 +43,16 @@ class FileTable {
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
+  // ENFILE if all slots are taken.
+  [[nodiscard]] Status CheckRoom() const;
+
   // Takes ownership of `fd`. ENFILE if all slots are taken.
   Status Add(ScopedFd fd, const FileTraits& traits, FileHandle* handle);
 
   // Closes the descriptor. EBADF for a stale handle, EBUSY while a queue still has it installed.
   Status Close(const FileHandle& handle);
 
-  // Queue threads
-  // ----------------------------------------------------------------------------------
+  // --- Queue threads ---
 
   struct Installed {
     int fd = -1;

@@ -79,8 +79,7 @@ Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
 
 Queue::~Queue() = default;
 
-// Start and end
-// -------------------------------------------------------------------------------------
+// --- Start and end ---
 
 Status Queue::Start(const std::shared_ptr<Queue>& queue) {
   // The thread owns the queue too: an orphan keeps all that it may still touch.
@@ -91,33 +90,51 @@ Status Queue::Start(const std::shared_ptr<Queue>& queue) {
   queue->changed_.wait(lock, [&] { return queue->started_; });
   status = queue->start_status_;
   lock.unlock();
-  if (!status.ok()) queue->Join();
+  if (!status.ok()) (void)queue->End(kNoDeadline);
   return status;
 }
 
 void Queue::RequestStop(StopMode mode) {
   const std::lock_guard lock(mutex_);
-  if (exited_ || !started_) return;
+  if (exited_ || !started_ || stop_.load() >= mode) return;
   stop_.store(mode);
   backend_->Wake();  // the thread destroys its backend only under this mutex
 }
 
 bool Queue::WaitExited(uint64_t deadline_ns) {
   std::unique_lock lock(mutex_);
+  const auto exited = [&] { return exited_; };
+  if (deadline_ns == kNoDeadline) {
+    changed_.wait(lock, exited);
+    return true;
+  }
   const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(deadline_ns)};
-  return changed_.wait_until(lock, deadline, [&] { return exited_; });
+  return changed_.wait_until(lock, deadline, exited);
 }
 
-void Queue::Join() { thread_.Join(); }
-
-void Queue::Orphan() {
+bool Queue::End(uint64_t deadline_ns) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return !orphaned_;
+  }
+  const bool exited = WaitExited(deadline_ns);
+  {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return !orphaned_;
+    ended_ = true;
+    orphaned_ = !exited;
+  }
+  if (exited) {
+    thread_.Join();
+    return true;
+  }
   abandoned_.store(true);
   while (notifying_.load()) sched_yield();  // it saw the flag too late; its one call is short
   thread_.Detach();
+  return false;
 }
 
-// JavaScript thread
-// -----------------------------------------------------------------------------------
+// --- JavaScript thread ---
 
 bool Queue::Kick(uint32_t count) {
   if (count > capacity() - outstanding_) return false;
@@ -140,8 +157,7 @@ bool Queue::Arm() {
   return false;
 }
 
-// Queue thread
-// ------------------------------------------------------------------------------------------
+// --- Queue thread ---
 
 void Queue::Run() {
   SetUp();
@@ -244,7 +260,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.token = slot.token;
   pending.done = 0;
   pending.retries = 0;
-  pending.alignment = traits.alignment;
+  pending.granularity = traits.direct ? traits.alignment : 1;
   pending.io_class = static_cast<IoClass>(slot.io_class);
   pending.handed_ns = now_ns;
   // A time in the future, or none, is a caller's mistake and costs nothing but a statistic.
@@ -395,10 +411,10 @@ int64_t Queue::Judge(Pending* pending, int32_t result) {
   if (op.kind == OpKind::kRead) {
     // Nothing more, or a tail that is not a whole block: the end of the file. Going on from within
     // a block would be EINVAL on a direct file.
-    if (moved == 0 || !IsAligned(moved, pending->alignment)) return pending->done += moved;
+    if (moved == 0 || !IsAligned(moved, pending->granularity)) return pending->done += moved;
   } else {
     if (moved == 0) return -EIO;  // no progress and no reason
-    moved = static_cast<uint32_t>(AlignDown(moved, pending->alignment));
+    moved = static_cast<uint32_t>(AlignDown(moved, pending->granularity));
   }
   if (cancelled_) return -ECANCELED;
   if (moved == 0 && ++pending->retries > kMaxRetries) return -EIO;
@@ -456,7 +472,7 @@ void Queue::PublishCompletions() {
   staged_ = 0;
   if (!armed_.load() || !armed_.exchange(false)) return;
   counters_.notifications.Add(1);
-  // Against Orphan(): either it sees that we are notifying, or we see that nobody is there.
+  // Against End(): either it sees that we are notifying, or we see that nobody is there.
   notifying_.store(true);
   if (!abandoned_.load()) listener_->OnReady();
   notifying_.store(false);

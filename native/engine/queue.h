@@ -50,6 +50,9 @@ struct QueueOptions {
   BackendFactory backend_factory = nullptr;
 };
 
+// For waits that may take as long as they like.
+inline constexpr uint64_t kNoDeadline = UINT64_MAX;
+
 enum class StopMode : uint8_t {
   kRun = 0,
   kDrain = 1,   // finish what was kicked, then end
@@ -60,7 +63,7 @@ class Queue {
  public:
   // Slots beyond `depth` for installing and removing files: as many as may be outstanding at once.
   static constexpr uint32_t kControlSlots = 32;
-  static constexpr uint32_t kMaxDepth = 16384;
+  static constexpr uint32_t kMaxDepth = 8192;
 
   Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
         std::shared_ptr<FileTable> files, CompletionListener* listener);
@@ -68,23 +71,21 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // Control thread
-  // ---------------------------------------------------------------------------------
+  // --- Control thread ---
 
   // Starts the thread and waits until its backend stands. On failure there is no thread.
   static Status Start(const std::shared_ptr<Queue>& queue);
 
-  // Also the JavaScript thread, while the control thread does not. A later mode must be a stronger
-  // one.
+  // Any thread. A weaker mode than one that was asked for before changes nothing.
   void RequestStop(StopMode mode);
-  bool WaitExited(uint64_t deadline_ns);  // CLOCK_MONOTONIC
-  void Join();
-  // Lets the thread live on by itself, with everything it may touch, until its device answers or
-  // the process ends. It notifies nobody any more.
-  void Orphan();
 
-  // JavaScript thread
-  // ------------------------------------------------------------------------------
+  // Any thread, several at once. Waits for the thread to end, at most until `deadline_ns`
+  // (CLOCK_MONOTONIC); after that it is orphaned: it lives on by itself, with everything it may
+  // touch, until its device answers or the process ends, and notifies nobody. False if this call, or
+  // another, has orphaned it.
+  bool End(uint64_t deadline_ns);
+
+  // --- JavaScript thread ---
 
   [[nodiscard]] uint32_t capacity() const { return submissions_.capacity(); }
   [[nodiscard]] const std::shared_ptr<OpSlot[]>& submission_block() const {
@@ -107,8 +108,7 @@ class Queue {
   // Asks for OnReady() at the next completion. False if some are ready already.
   bool Arm();
 
-  // Any thread
-  // -------------------------------------------------------------------------------------
+  // --- Any thread ---
 
   [[nodiscard]] const QueueCounters& counters() const { return counters_; }
   [[nodiscard]] uint32_t in_flight() const {
@@ -128,9 +128,9 @@ class Queue {
     uint64_t submitted_ns = 0;
     uint64_t handed_ns = 0;
     uint32_t token = 0;
-    uint32_t done = 0;     // bytes
-    uint32_t retries = 0;  // since the last progress
-    uint32_t alignment = 1;
+    uint32_t done = 0;         // bytes
+    uint32_t retries = 0;      // since the last progress
+    uint32_t granularity = 1;  // where a transfer that stopped short may go on
     uint32_t generation = 0;
     IoClass io_class = IoClass::kForeground;
     bool in_use = false;
@@ -142,6 +142,7 @@ class Queue {
     FileTable::Installed file;
   };
 
+  bool WaitExited(uint64_t deadline_ns);
   void Run();
   void SetUp();
   [[nodiscard]] bool Finished() const;
@@ -203,6 +204,8 @@ class Queue {
   std::condition_variable changed_;
   bool started_ = false;
   bool exited_ = false;
+  bool ended_ = false;  // joined or orphaned, by whoever came first
+  bool orphaned_ = false;
   Status start_status_;
   Status bind_status_;
   std::string backend_name_;

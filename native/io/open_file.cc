@@ -8,6 +8,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -47,8 +48,7 @@ int AccessFlags(Access access) {
 Status OpenOrCreate(const OpenRequest& request, OpenedFile* opened) {
   const int flags = AccessFlags(request.access) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   const char* path = request.path.c_str();
-  // Between two attempts another process may create or remove the file; one who does so for ever
-  // gets its errno.
+  // Between two attempts another process may create or remove the file, but not for ever.
   for (int attempt = 0; attempt < 8; ++attempt) {
     if (request.create != Create::kNo) {
       const int fd = open(path, flags | O_CREAT | O_EXCL, 0666);
@@ -121,19 +121,24 @@ Status TruncateAndAllocate(const OpenRequest& request, OpenedFile* opened) {
     return Status::FromErrno("ftruncate");
   }
   Status status = ReadSize(opened);
-  if (!status.ok() || request.size <= opened->size) return status;
+  if (!status.ok() || request.size == 0) return status;
   if (opened->block_device) {
+    if (request.size <= opened->size) return status;
     return Status::Error(ENOSPC, "open",
                          "the device has " + std::to_string(opened->size) + " bytes");
   }
   const auto size = static_cast<off_t>(request.size);
+  // Also where the file is long enough: it may have holes.
   if (fallocate(fd, 0, 0, size) != 0) {
     if (errno != EOPNOTSUPP) return Status::FromErrno("fallocate");
-    if (ftruncate(fd, size) != 0) return Status::FromErrno("ftruncate");
-    opened->remarks = "fallocate: not supported by this file system: the file is sparse";
+    if (request.size > opened->size && ftruncate(fd, size) != 0) {
+      return Status::FromErrno("ftruncate");
+    }
+    if (!opened->remarks.empty()) opened->remarks += "; ";
+    opened->remarks += "fallocate: not supported by this file system: the file is sparse";
   }
   if (fsync(fd) != 0) return Status::FromErrno("fsync");
-  opened->size = request.size;
+  opened->size = std::max(opened->size, request.size);
   return Status::Ok();
 }
 
@@ -202,10 +207,9 @@ Status OpenFile(const OpenRequest& request, OpenedFile* opened) {
   if (!status.ok()) return status;
   status = CheckKind(opened);
   if (status.ok()) status = TakeLock(request, opened->fd.get());
-  if (status.ok()) status = TruncateAndAllocate(request, opened);
   if (status.ok()) status = SetMode(request, opened);
+  if (status.ok()) status = TruncateAndAllocate(request, opened);
   if (status.ok() && opened->created) status = SyncDirectoryOf(request.path);
-  if (!status.ok() && opened->created) unlink(request.path.c_str());
   return status;
 }
 

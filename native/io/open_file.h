@@ -40,9 +40,10 @@ struct OpenedFile {
 };
 
 // Fails with the errno of the call that failed; with EBUSY if somebody else holds a conflicting
-// lock; with EISDIR or ENOTSUP for what is neither a regular file nor a block device. A file that
-// this call created is removed again when it fails. On success a created file's directory entry is
-// on stable storage.
+// lock; with EISDIR or ENOTSUP for what is neither a regular file nor a block device. Contents are
+// cut only after everything else that was asked for has been had. A file that this call created
+// stays when it fails: by then it may be somebody else's. On success a created file's directory
+// entry is on stable storage.
 Status OpenFile(const OpenRequest& request, OpenedFile* opened);
 
 }  // namespace ringbolt

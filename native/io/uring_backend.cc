@@ -28,6 +28,8 @@ namespace {
 constexpr uint64_t kWakeId = uint64_t{1} << 63;
 constexpr uint64_t kCancelId = kWakeId | 1;
 
+constexpr uint32_t kMaxSubmissions = 4096;
+
 // Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried
 // one by one.
 struct SetupFlag {
@@ -67,7 +69,7 @@ class UringBackend final : public Backend {
   void RegisterFile(uint32_t slot, int fd) override;
 
  private:
-  Status CreateRing(uint32_t entries, const BackendOptions& options);
+  Status CreateRing(const BackendOptions& options);
   void DestroyRing();
   void EndWake();
   Status CheckOperations();
@@ -99,8 +101,7 @@ Status UringBackend::Init(const BackendOptions& options) {
   max_in_flight_ = options.max_in_flight;
   wake_fd_ = ScopedFd(eventfd(0, EFD_CLOEXEC));
   if (!wake_fd_.valid()) return Status::FromErrno("eventfd");
-  // One more for the wake-up read. Cancels flush the queue if they must, so they need no room here.
-  Status status = CreateRing(NextPowerOfTwo(max_in_flight_ + 1), options);
+  Status status = CreateRing(options);
   if (status.ok()) status = CheckOperations();
   if (!status.ok()) return status;
   RegisterRingFd(options);
@@ -112,13 +113,16 @@ Status UringBackend::Init(const BackendOptions& options) {
 // The richest set of flags that this kernel takes. A current one takes all at the first try; on
 // another, each is added to those that worked before it, so that the report can say which are
 // missing.
-Status UringBackend::CreateRing(uint32_t entries, const BackendOptions& options) {
+Status UringBackend::CreateRing(const BackendOptions& options) {
+  // What does not fit in the submission queue makes it be flushed (NextSqe); the completion queue
+  // holds every operation in flight, its cancellation and the wake-up at once, so it cannot
+  // overflow.
+  const uint32_t entries = std::min(NextPowerOfTwo(max_in_flight_), kMaxSubmissions);
+  const uint32_t completions = NextPowerOfTwo((2 * max_in_flight_) + 1);
   const auto create = [&](uint32_t flags) {
     io_uring_params params{};
-    // Every operation in flight, its cancellation and the wake-up fit at once: the CQ cannot
-    // overflow.
     params.flags = IORING_SETUP_CQSIZE | flags;
-    params.cq_entries = entries * 4;
+    params.cq_entries = completions;
     const int result = io_uring_queue_init_params(entries, &ring_, &params);
     ring_ready_ = result == 0;
     return -result;

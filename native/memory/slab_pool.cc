@@ -77,9 +77,16 @@ uint32_t SlabPool::NextBufferGeneration(uint32_t unit) {
   return ++buffer_generation_[unit];
 }
 
-bool SlabPool::ReclaimForgotten(uint32_t unit, uint32_t buffer_generation) {
-  RB_CHECK(unit < units_);
-  if (buffer_generation_[unit] != buffer_generation || !Release(unit)) return false;
+void SlabPool::NoteForgotten(const Forgotten& slab) {
+  RB_CHECK(slab.unit < units_);
+  if (buffer_generation_[slab.unit] == slab.generation && IsLeased(slab.unit)) {
+    forgotten_.push_back(slab);
+  }
+}
+
+bool SlabPool::Reclaim(const Forgotten& slab) {
+  if (slab.unit >= units_ || buffer_generation_[slab.unit] != slab.generation) return false;
+  if (!Release(slab.unit)) return false;
   ++leaked_;
   return true;
 }

@@ -23,6 +23,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "memory/arena.h"
@@ -50,8 +51,7 @@ class SlabPool {
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
 
-  // JavaScript thread
-  // ------------------------------------------------------------------------------
+  // --- JavaScript thread ---
 
   // The unit of a free slab of this class, or kNoSlab. Its memory holds whatever was there before.
   uint32_t Acquire(uint32_t slab_class);
@@ -63,8 +63,18 @@ class SlabPool {
   uint32_t NextBufferGeneration(uint32_t unit);
 
   // Called when the ArrayBuffer of that generation is gone for good. If its slab is still leased,
-  // nobody can reach the lease any more: it is released and counted as leaked.
-  bool ReclaimForgotten(uint32_t unit, uint32_t buffer_generation);
+  // then the lease was forgotten, or its memory was detached; whether the slab may be taken back,
+  // only the lease's side knows, which asks by TakeForgotten() and answers by Reclaim().
+  struct Forgotten {
+    uint32_t unit = 0;
+    uint32_t generation = 0;
+  };
+  void NoteForgotten(const Forgotten& slab);
+  std::vector<Forgotten> TakeForgotten() { return std::exchange(forgotten_, {}); }
+
+  // Releases the slab and counts it as leaked, if that is still its last buffer and it is still
+  // leased.
+  bool Reclaim(const Forgotten& slab);
 
   [[nodiscard]] bool IsLeased(uint32_t unit) const;
   [[nodiscard]] uint32_t SlabBytes(uint32_t unit) const;  // requires IsLeased(unit)
@@ -74,8 +84,7 @@ class SlabPool {
   [[nodiscard]] uint64_t leaked() const { return leaked_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const { return arena_; }
 
-  // Any thread
-  // -------------------------------------------------------------------------------------
+  // --- Any thread ---
 
   // The memory of [offset, offset + length) in the leased slab `unit`, or nullptr if that is not
   // all inside a leased slab.
@@ -112,6 +121,8 @@ class SlabPool {
   uint32_t unused_chunks_ =
       0;  // chunks_[chunks_.size() - unused_chunks_ ...] belong to no class yet
   uint64_t leaked_ = 0;
+  std::vector<Forgotten>
+      forgotten_;  // at most one for each ArrayBuffer ever made and not yet asked about
   std::vector<uint32_t> next_free_;                       // by unit
   std::vector<uint32_t> buffer_generation_;               // by unit
   std::unique_ptr<std::atomic<uint8_t>[]> leased_class_;  // by unit

@@ -7,6 +7,7 @@ namespace ringbolt {
 namespace {
 
 bool Refuse(Napi::Env env, const char* name, const char* expected) {
+  if (env.IsExceptionPending()) return false;  // a getter threw: its error says more
   Napi::TypeError::New(env, std::string(name) + " must be " + expected)
       .ThrowAsJavaScriptException();
   return false;

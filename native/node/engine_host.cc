@@ -75,11 +75,9 @@ void EngineHost::Dispose() {
     owner_ = nullptr;
   }
 
-  // A control task that hangs may be in the middle of Engine::Start(); then the queues are not ours
-  // to stop. They hold everything they need themselves.
   const uint64_t deadline_ns = NowNs() + kCleanUpNs;
-  const bool control_ended = control_.Stop(deadline_ns);
-  if (control_ended) (void)engine_->Stop(StopMode::kCancel, deadline_ns);
+  (void)control_.Stop(deadline_ns);
+  (void)engine_->Stop(StopMode::kCancel, deadline_ns);
 
   if (!in_callback_) CloseHandle();
 }

@@ -21,6 +21,7 @@ constexpr uint32_t kMaxSlabBytes = 64U << 20;
 
 bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
   const Napi::Value queues = from.Get("queueCpus");
+  if (from.Env().IsExceptionPending()) return false;
   if (!queues.IsArray()) {
     Napi::TypeError::New(from.Env(), "queueCpus must be an array").ThrowAsJavaScriptException();
     return false;
@@ -33,7 +34,9 @@ bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
   for (uint32_t i = 0; i < lists.Length(); ++i) {
     std::vector<uint32_t> cpus;
     Napi::Object holder = Napi::Object::New(from.Env());
-    holder.Set("cpus", lists.Get(i));
+    const Napi::Value cpus_value = lists.Get(i);
+    if (from.Env().IsExceptionPending()) return false;
+    holder.Set("cpus", cpus_value);
     if (!ReadField(holder, "cpus", 0, kMaxCpus - 1, &cpus)) return false;
     options->queue_cpus.emplace_back(cpus.begin(), cpus.end());
   }
@@ -107,8 +110,10 @@ class SlabView {
   SlabView(const SlabView&) = delete;
   SlabView& operator=(const SlabView&) = delete;
   ~SlabView() {
-    if (pool_ != nullptr) (void)pool_->ReclaimForgotten(unit_, generation_);
+    if (pool_ != nullptr) pool_->NoteForgotten({unit_, generation_});
   }
+
+  [[nodiscard]] uint32_t generation() const { return generation_; }
 
  private:
   std::shared_ptr<SlabPool> pool_;
@@ -160,6 +165,9 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::QueueBlocks>("queueBlocks"),
                          InstanceMethod<&EngineWrap::QueueStats>("queueStats"),
                          InstanceMethod<&EngineWrap::SlabBuffer>("slabBuffer"),
+                         InstanceMethod<&EngineWrap::TakeForgotten>("takeForgotten"),
+                         InstanceMethod<&EngineWrap::PutForgotten>("putForgotten"),
+                         InstanceMethod<&EngineWrap::ReclaimSlab>("reclaimSlab"),
                          InstanceMethod<&EngineWrap::PoolStats>("poolStats"),
                          hot("kick", Kick),
                          hot("acquireSlab", AcquireSlab),
@@ -195,8 +203,7 @@ bool EngineWrap::Alive(Napi::Env env) const {
   return false;
 }
 
-// Owner
-// -----------------------------------------------------------------------------------------------
+// --- Owner ---
 
 void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
   napi_value function = nullptr;
@@ -218,8 +225,7 @@ void EngineWrap::SetBusy(bool busy) { busy ? (void)Ref() : (void)Unref(); }
 
 void EngineWrap::HostGone() { host_ = nullptr; }
 
-// Life
-// -------------------------------------------------------------------------------------------------
+// --- Life ---
 
 // Resolves to a description of what was got, or to { errno, syscall, detail }.
 Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
@@ -235,7 +241,7 @@ Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
               [this, env, deferred, status] {
                 if (!status->ok()) return deferred.Resolve(FailureToJs(env, *status));
                 pool_ = host_->engine()->pool();
-                host_->Open();
+                if (!stop_called_) host_->Open();
                 deferred.Resolve(Describe(env));
               });
   return deferred.Promise();
@@ -275,8 +281,9 @@ Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!Alive(env)) return env.Undefined();
   const auto deferred = Napi::Promise::Deferred::New(env);
+  stop_called_ = true;
   host_->Seal();
-  host_->Post([engine = host_->engine()] { (void)engine->Stop(StopMode::kDrain, UINT64_MAX >> 1); },
+  host_->Post([engine = host_->engine()] { (void)engine->Stop(StopMode::kDrain, kNoDeadline); },
               [this, env, deferred] {
                 deferred.Resolve(env.Undefined());
                 if (host_ != nullptr) host_->Dispose();
@@ -284,8 +291,7 @@ Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
-// Files
-// ------------------------------------------------------------------------------------------------
+// --- Files ---
 
 // Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable
 // in a queue once kInstallFile has completed there.
@@ -308,11 +314,15 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
   const auto deferred = Napi::Promise::Deferred::New(env);
   host_->Post(
       [files = host_->engine()->files(), request, outcome] {
-        outcome->status = ringbolt::OpenFile(request, &outcome->file);
+        // Before anything happens to the file. Nobody else takes slots: this is the control thread.
+        outcome->status = files->CheckRoom();
+        if (outcome->status.ok()) outcome->status = ringbolt::OpenFile(request, &outcome->file);
         if (!outcome->status.ok()) return;
-        outcome->status =
-            files->Add(std::move(outcome->file.fd),
-                       {outcome->file.alignment, outcome->file.in_memory}, &outcome->handle);
+        outcome->status = files->Add(std::move(outcome->file.fd),
+                                     {.alignment = outcome->file.alignment,
+                                      .direct = outcome->file.direct,
+                                      .in_memory = outcome->file.in_memory},
+                                     &outcome->handle);
       },
       [env, deferred, outcome] {
         if (!outcome->status.ok()) return deferred.Resolve(FailureToJs(env, outcome->status));
@@ -322,8 +332,6 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
         file.Set("size", static_cast<double>(outcome->file.size));
         file.Set("alignment", outcome->file.alignment);
         file.Set("direct", outcome->file.direct);
-        file.Set("blockDevice", outcome->file.block_device);
-        file.Set("created", outcome->file.created);
         file.Set("remarks", outcome->file.remarks);
         deferred.Resolve(file);
       });
@@ -350,8 +358,7 @@ Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
-// Queues
-// -----------------------------------------------------------------------------------------------
+// --- Queues ---
 
 // queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers.
 Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
@@ -407,8 +414,7 @@ Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// Memory
-// -----------------------------------------------------------------------------------------------
+// --- Memory ---
 
 // acquireSlab(class): the unit of a slab, or undefined if there is none.
 napi_value EngineWrap::AcquireSlab(napi_env env, napi_callback_info info) {
@@ -430,7 +436,7 @@ napi_value EngineWrap::ReleaseSlab(napi_env env, napi_callback_info info) {
   return ToJs(env, self != nullptr && self->pool_ != nullptr && self->pool_->Release(numbers[0]));
 }
 
-// slabBuffer(unit): a new ArrayBuffer over a leased slab.
+// slabBuffer(unit): { buffer, generation }, a new ArrayBuffer over a leased slab.
 Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   double unit = 0;
@@ -440,9 +446,60 @@ Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
     Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
     return env.Undefined();
   }
+  SlabView view(pool_, slab);
+  const uint32_t generation = view.generation();
   napi_value buffer =
-      ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab), SlabView(pool_, slab));
-  return buffer == nullptr ? env.Undefined() : Napi::Value(env, buffer);
+      ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab), std::move(view));
+  if (buffer == nullptr) return env.Undefined();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("buffer", buffer);
+  result.Set("generation", generation);
+  return result;
+}
+
+// takeForgotten(): [{ unit, generation }], slabs whose last ArrayBuffer is gone although they are
+// leased.
+Napi::Value EngineWrap::TakeForgotten(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  if (pool_ == nullptr) return result;
+  uint32_t index = 0;
+  for (const SlabPool::Forgotten& slab : pool_->TakeForgotten()) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("unit", slab.unit);
+    entry.Set("generation", slab.generation);
+    result.Set(index++, entry);
+  }
+  return result;
+}
+
+namespace {
+
+bool ReadForgotten(const Napi::CallbackInfo& info, SlabPool::Forgotten* slab) {
+  double unit = 0;
+  double generation = 0;
+  if (!ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit) ||
+      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
+    return false;
+  }
+  *slab = {static_cast<uint32_t>(unit), static_cast<uint32_t>(generation)};
+  return true;
+}
+
+}  // namespace
+
+// putForgotten(unit, generation): to be told of again.
+Napi::Value EngineWrap::PutForgotten(const Napi::CallbackInfo& info) {
+  SlabPool::Forgotten slab;
+  if (pool_ != nullptr && ReadForgotten(info, &slab)) pool_->NoteForgotten(slab);
+  return info.Env().Undefined();
+}
+
+// reclaimSlab(unit, generation): false if the slab has another buffer by now, or is not leased.
+Napi::Value EngineWrap::ReclaimSlab(const Napi::CallbackInfo& info) {
+  SlabPool::Forgotten slab;
+  const bool reclaimed = pool_ != nullptr && ReadForgotten(info, &slab) && pool_->Reclaim(slab);
+  return Napi::Boolean::New(info.Env(), reclaimed);
 }
 
 // poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, highWater, acquired, misses }] }

@@ -33,6 +33,9 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value QueueBlocks(const Napi::CallbackInfo& info);
   Napi::Value QueueStats(const Napi::CallbackInfo& info);
   Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
+  Napi::Value TakeForgotten(const Napi::CallbackInfo& info);
+  Napi::Value PutForgotten(const Napi::CallbackInfo& info);
+  Napi::Value ReclaimSlab(const Napi::CallbackInfo& info);
   Napi::Value PoolStats(const Napi::CallbackInfo& info);
 
   // Called for every batch or lease: plain N-API, without the wrapper's cost.
@@ -50,6 +53,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   // through native code.
   napi_ref deliver_ = nullptr;
   bool start_called_ = false;
+  bool stop_called_ = false;
 };
 
 }  // namespace ringbolt

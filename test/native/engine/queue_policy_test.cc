@@ -36,7 +36,8 @@ CompletionSlot RunScript(SlotKind kind, uint32_t length, uint32_t alignment,
     return result;
   });
   QueueHarness harness(test::CreateScriptedBackend);
-  const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = alignment});
+  const FileHandle handle =
+      harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = alignment, .direct = alignment > 1});
   const uint32_t slab = harness.pool().Acquire(1);
   base = harness.pool().SlabData(slab);
   return harness.Run(Transfer(kind, handle, 4096, length, slab));

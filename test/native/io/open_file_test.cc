@@ -155,15 +155,32 @@ TEST_CASE(
   CHECK(ErrorOf({.path = folder / "no/such"}) == ENOENT);
 }
 
-TEST_CASE("OpenFile: a file it made is removed again when it cannot be had as asked") {
+TEST_CASE("OpenFile: when it fails, nothing that was there is cut, and nothing is removed") {
   const TempFolder folder;
-  const OpenRequest request{.path = folder / "b",
-                            .access = Access::kReadWrite,
-                            .create = Create::kIfMissing,
-                            .size = uint64_t{1} << 60};
+  OpenRequest request{.path = folder / "a",
+                      .access = Access::kReadWrite,
+                      .create = Create::kIfMissing,
+                      .size = uint64_t{1} << 60};
   const int error = ErrorOf(request);
   CHECK((error == ENOSPC || error == EFBIG));
-  CHECK(access((folder / "b").c_str(), F_OK) != 0);
+  // Somebody else may have opened it in the meantime: to remove it would take their data with it.
+  CHECK(access((folder / "a").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("OpenFile: allocates the holes of a file that is long enough") {
+  const TempFolder folder;
+  OpenedFile sparse;
+  REQUIRE(
+      OpenFile({.path = folder / "a", .access = Access::kReadWrite, .create = Create::kIfMissing},
+               &sparse)
+          .ok());
+  REQUIRE(ftruncate(sparse.fd.get(), 1 << 20) == 0);
+  OpenedFile opened;
+  REQUIRE(OpenFile({.path = folder / "a", .access = Access::kReadWrite, .size = 1 << 20}, &opened)
+              .ok());
+  struct stat info{};
+  REQUIRE(fstat(opened.fd.get(), &info) == 0);
+  CHECK((info.st_blocks * 512 >= 1 << 20 || !opened.remarks.empty()));
 }
 
 }  // namespace ringbolt

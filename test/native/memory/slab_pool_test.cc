@@ -74,18 +74,27 @@ TEST_CASE("SlabPool: releasing what is not leased changes nothing") {
   CHECK(pool->ClassStats(0).in_use == 0);
 }
 
-TEST_CASE("SlabPool: a forgotten lease is reclaimed by its last buffer only") {
+TEST_CASE("SlabPool: a forgotten lease is reclaimed through its last buffer only") {
   const auto pool = MakePool(1 << 20, {4096});
   const uint32_t unit = pool->Acquire(0);
   const uint32_t first = pool->NextBufferGeneration(unit);
   CHECK(pool->Release(unit));
-  REQUIRE(pool->Acquire(0) == unit);  // last in, first out
+  pool->NoteForgotten({unit, first});  // not leased: nothing to take back
+  REQUIRE(pool->Acquire(0) == unit);   // last in, first out
   const uint32_t second = pool->NextBufferGeneration(unit);
-  CHECK_FALSE(pool->ReclaimForgotten(unit, first));
+  pool->NoteForgotten({unit, first});
+  CHECK(pool->TakeForgotten().empty());
+  CHECK_FALSE(pool->Reclaim({unit, first}));
   CHECK(pool->IsLeased(unit));
-  CHECK(pool->ReclaimForgotten(unit, second));
+  pool->NoteForgotten({unit, second});
+  const auto forgotten = pool->TakeForgotten();
+  REQUIRE(forgotten.size() == 1);
+  CHECK(pool->TakeForgotten().empty());  // each is told once
+  CHECK(pool->IsLeased(unit));           // until the lease's side has answered
+  CHECK(pool->Reclaim(forgotten[0]));
   CHECK_FALSE(pool->IsLeased(unit));
-  CHECK_FALSE(pool->ReclaimForgotten(unit, second));  // free by then: nothing to do
+  CHECK_FALSE(pool->Reclaim(forgotten[0]));
+  CHECK_FALSE(pool->Reclaim({kNoSlab, 1}));
   CHECK(pool->leaked() == 1);
 }
 

@@ -22,8 +22,7 @@ QueueHarness::QueueHarness(BackendFactory factory, uint32_t depth) {
 QueueHarness::~QueueHarness() {
   if (ended_) return;
   queue_->RequestStop(StopMode::kDrain);
-  CHECK(queue_->WaitExited(INT64_MAX));
-  queue_->Join();
+  CHECK(queue_->End(kNoDeadline));
 }
 
 void QueueHarness::Put(const OpSlot& slot) {
