@@ -13,6 +13,9 @@ const PARTS = 2 ** PART_BITS;
 const VALUE_BITS = 44;
 const MAX_VALUE = 2 ** VALUE_BITS - 1;
 
+/** 2^-shift: exact, and a multiplication where a power would cost as much as the rest of recording. */
+const INVERSE_POWERS = Float64Array.from({ length: VALUE_BITS }, (_, shift) => 2 ** -shift);
+
 export class LatencyRecorder {
   readonly #counts = new Uint32Array((VALUE_BITS - PART_BITS + 1) * PARTS);
   #count = 0;
@@ -61,7 +64,7 @@ function partOf(value: number): number {
   const octave =
     value < 2 ** 32 ? 31 - Math.clz32(value) : 63 - Math.clz32(Math.trunc(value / 2 ** 32));
   const shift = octave - PART_BITS;
-  return shift * PARTS + Math.trunc(value / 2 ** shift);
+  return shift * PARTS + Math.trunc(value * INVERSE_POWERS[shift]!);
 }
 
 function middleOf(index: number): number {
