@@ -1,10 +1,11 @@
 // A regular file or block device, open on every queue of an engine.
 
 import { closedError, ringboltError, systemError } from '../errors.js';
-import { Lease } from '../memory/lease.js';
-import type { BufferPool } from '../memory/pool.js';
+import { plainView, trueLength } from '../memory/intrinsics.js';
+import { leases, Lease, type LeaseHome } from '../memory/lease.js';
 import { FLAG_DURABLE, OpKind, type NativeEngine, type NativeFile } from '../native.js';
 import { IO_CLASSES, FileRef } from '../schedule/operation.js';
+import { checkSecret, SECRET } from '../secret.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import {
   checkBoolean,
@@ -22,7 +23,7 @@ import type {
   Transfer,
   WriteOptions,
 } from './block-target.js';
-import { plainView, type Copier } from './copier.js';
+import type { Copier } from './copier.js';
 import { Batch, promiseSink } from './sinks.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
@@ -31,7 +32,7 @@ type TransferKind = typeof OpKind.read | typeof OpKind.write;
 export interface FileHost {
   readonly native: NativeEngine;
   readonly scheduler: Scheduler;
-  readonly pool: BufferPool;
+  readonly home: LeaseHome;
   readonly copier: Copier;
   forget(file: BlockFile): void;
 }
@@ -49,27 +50,47 @@ interface Part {
 
 const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0 };
 
+/** The engine's side of files. */
+interface FileAccess {
+  create(host: FileHost, path: string, opened: NativeFile): BlockFile;
+  /** Makes the file known to all queues; must come before its use. */
+  install(file: BlockFile): Promise<void>;
+}
+
+export let blockFiles: FileAccess;
+
 /** An open file. Made by {@link Engine.open}. */
 export class BlockFile implements BlockTarget {
   readonly #host: FileHost;
   readonly #ref: FileRef;
-  /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */
-  readonly blockSize: number;
-  /** Whether reads and writes bypass the page cache (O_DIRECT). */
-  readonly direct: boolean;
-  /** What was asked for and could not be had, in words; empty if nothing. */
-  readonly remarks: string;
+  readonly #opened: NativeFile;
+  readonly #blockSize: number;
   #closing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   #nextFlush: Promise<void> | undefined;
 
   /** @internal */
-  constructor(host: FileHost, path: string, opened: NativeFile) {
+  constructor(secret: symbol, host: FileHost, path: string, opened: NativeFile) {
+    checkSecret(secret);
     this.#host = host;
     this.#ref = new FileRef(path, opened.slot, opened.generation, opened.size);
-    this.blockSize = opened.alignment;
-    this.direct = opened.direct;
-    this.remarks = opened.remarks;
+    this.#opened = opened;
+    this.#blockSize = opened.alignment;
+  }
+
+  /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */
+  get blockSize(): number {
+    return this.#blockSize;
+  }
+
+  /** Whether reads and writes bypass the page cache (O_DIRECT). */
+  get direct(): boolean {
+    return this.#opened.direct;
+  }
+
+  /** What was asked for and could not be had, in words; empty if nothing. */
+  get remarks(): string {
+    return this.#opened.remarks;
   }
 
   /** As it was given to {@link Engine.open}. */
@@ -179,10 +200,17 @@ export class BlockFile implements BlockTarget {
     if (failure.errno !== 0) throw systemError(failure, { path: this.path });
   }
 
-  /** @internal Makes the file known to all queues; must come first. */
-  async install(): Promise<void> {
+  /** Makes the file known to all queues; must come first. */
+  async #install(): Promise<void> {
     const result = await this.#host.scheduler.control(OpKind.installFile, this.#ref);
     if (result < 0) throw systemError({ errno: -result, syscall: 'open', detail: '' }, this.#ref);
+  }
+
+  static {
+    blockFiles = {
+      create: (host, path, opened) => new BlockFile(SECRET, host, path, opened),
+      install: (file) => file.#install(),
+    };
   }
 
   async #runFlush(ioClass: number): Promise<void> {
@@ -254,8 +282,8 @@ export class BlockFile implements BlockTarget {
     op.kind = kind;
     op.file = this.#ref;
     op.offset = offset;
-    op.length = lease.bytes;
-    op.unit = lease.unit;
+    op.length = leases.bytes(lease);
+    op.unit = leases.unit(lease);
     op.lease = lease;
     op.ioClass = modes.ioClass;
     op.flags = modes.flags;
@@ -264,17 +292,20 @@ export class BlockFile implements BlockTarget {
 
   #copy(kind: TransferKind, offset: number, array: Uint8Array, modes: Modes): Promise<number> {
     const { copier } = this.#host;
-    const { blockSize } = this;
+    const blockSize = this.#blockSize;
     return copier.transfer({ kind, file: this.#ref, blockSize, offset, array, ...modes });
   }
 
   /** Reads each part once: a getter may answer differently the second time. */
   #checkBatch(kind: TransferKind, ops: readonly Transfer[], modes: Modes): Part[] {
     if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
-    const count = ops.length;
+    const count = ops.length; // a proxy may say anything
     if (count === 0) throw invalidValue('ops', 'must not be empty', ops);
+    checkInteger('ops.length', count, 1, 2 ** 32 - 1);
+    const { scheduler } = this.#host;
+    if (!scheduler.hasRoomFor(count)) throw scheduler.overloaded(count);
     const parts: Part[] = [];
-    const leases = new Set<Lease>();
+    const seen = new Set<Lease>();
     for (let index = 0; index < count; index++) {
       const op = ops[index] as unknown;
       if (typeof op !== 'object' || op === null) {
@@ -284,15 +315,15 @@ export class BlockFile implements BlockTarget {
       const memory = this.#check(kind, offset, buffer, modes);
       parts.push({ offset, memory });
       if (!(memory instanceof Lease)) continue;
-      if (leases.has(memory)) {
+      if (seen.has(memory)) {
         throw ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in this batch twice');
       }
-      leases.add(memory);
+      seen.add(memory);
     }
     // Once more, since a getter may have closed the file or released a lease that was looked at before.
     if (this.#closing !== undefined) throw closedError('file', this.path);
-    for (const lease of leases) {
-      const obstacle = lease.obstacle(this.#host.pool);
+    for (const lease of seen) {
+      const obstacle = leases.obstacle(lease, this.#host.home);
       if (obstacle !== undefined) throw obstacle;
     }
     return parts;
@@ -306,11 +337,11 @@ export class BlockFile implements BlockTarget {
   ): Lease | Uint8Array<ArrayBuffer> {
     checkInteger('offset', offset, 0);
     const memory = this.#checkMemory(kind, buffer);
-    const length = memory instanceof Lease ? memory.bytes : memory.length;
+    const length = memory instanceof Lease ? leases.bytes(memory) : memory.length;
     if (offset > Number.MAX_SAFE_INTEGER - length) {
       checkInteger('offset + length', offset + length, 0);
     }
-    if (offset % this.blockSize !== 0 || length % this.blockSize !== 0) {
+    if (offset % this.#blockSize !== 0 || length % this.#blockSize !== 0) {
       throw this.#misaligned(offset, length);
     }
     if (this.#closing !== undefined) throw closedError('file', this.path);
@@ -321,32 +352,34 @@ export class BlockFile implements BlockTarget {
   /** `buffer`, if it can be used at all; an array as a plain one. */
   #checkMemory(kind: TransferKind, buffer: unknown): Lease | Uint8Array<ArrayBuffer> {
     const name = kind === OpKind.read ? 'into' : 'from';
-    if (Lease.is(buffer)) {
-      const obstacle = buffer.obstacle(this.#host.pool);
+    if (leases.is(buffer)) {
+      const obstacle = leases.obstacle(buffer, this.#host.home);
       if (obstacle !== undefined) throw obstacle;
-      if (buffer.bytes === 0) throw invalidValue(name, 'must not be detached', buffer);
+      if (leases.bytes(buffer) === 0) throw invalidValue(name, 'must not be detached', buffer);
       return buffer;
     }
     if (!types.isUint8Array(buffer)) throw invalidType(name, 'a Lease or Uint8Array', buffer);
+    if (trueLength(buffer) === 0) {
+      throw invalidValue(name, 'must not be empty or detached', buffer);
+    }
     const view = plainView(buffer);
     if (types.isSharedArrayBuffer(view.buffer)) {
       throw invalidType(name, 'memory of one thread, not a SharedArrayBuffer', buffer);
     }
-    if (view.length === 0) throw invalidValue(name, 'must not be empty or detached', buffer);
-    if (this.blockSize > this.#host.copier.pieceBytes) {
+    if (this.#blockSize > this.#host.copier.pieceBytes) {
       throw ringboltError(
         'ERR_RINGBOLT_UNSUPPORTED',
-        `The pool has no slab of ${this.blockSize} bytes, a block of this file, to copy through`,
+        `The pool has no slab of ${this.#blockSize} bytes, a block of this file, to copy through`,
       );
     }
     return view;
   }
 
   #misaligned(offset: number, length: number): Error {
-    const [name, value] = offset % this.blockSize === 0 ? ['length', length] : ['offset', offset];
+    const [name, value] = offset % this.#blockSize === 0 ? ['length', length] : ['offset', offset];
     return ringboltError(
       'ERR_RINGBOLT_MISALIGNED',
-      `The ${name} ${value} is not a multiple of the block size, ${this.blockSize} bytes`,
+      `The ${name} ${value} is not a multiple of the block size, ${this.#blockSize} bytes`,
       { path: this.path, offset, length },
     );
   }

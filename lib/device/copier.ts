@@ -10,8 +10,9 @@
 // is refused.
 
 import { RingboltError, ringboltError } from '../errors.js';
-import type { Lease } from '../memory/lease.js';
-import type { BufferPool } from '../memory/pool.js';
+import { plainView } from '../memory/intrinsics.js';
+import { leases, type Lease } from '../memory/lease.js';
+import { pools, type BufferPool } from '../memory/pool.js';
 import { OpKind } from '../native.js';
 import { Fifo } from '../schedule/fifo.js';
 import type { FileRef, Operation, Sink } from '../schedule/operation.js';
@@ -40,15 +41,6 @@ export interface CopyStats {
   readonly writtenBytes: number;
 }
 
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-
-/** The same memory without whatever a subclass or the caller has put on the object. */
-export function plainView(array: Uint8Array): Uint8Array<ArrayBuffer> {
-  const field = (name: string): unknown => Reflect.get(typedArray, name, array);
-  const [buffer, byteOffset, length] = ['buffer', 'byteOffset', 'length'].map(field);
-  return new Uint8Array(buffer as ArrayBuffer, byteOffset as number, length as number);
-}
-
 /** All copied transfers of an engine. */
 export class Copier {
   readonly pool: BufferPool;
@@ -65,9 +57,9 @@ export class Copier {
     this.pool = pool;
     this.scheduler = scheduler;
     this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxBytes);
-    pool.onRelease = () => {
+    pools.setOnRelease(pool, () => {
       if (this.#waiting.length > 0) this.#planRetry();
-    };
+    });
   }
 
   /** Resolves to the bytes transferred. Requires scheduler.hasRoomFor(1), and blockSize <= pieceBytes. */
@@ -85,7 +77,7 @@ export class Copier {
   lease(bytes: number, waiter: CopyTransfer): Lease | Error | undefined {
     const first = this.#waiting.peek();
     if (first === undefined || first === waiter) {
-      const lease = this.pool.tryAcquire(bytes);
+      const lease = pools.tryAcquire(this.pool, bytes);
       if (lease !== undefined) {
         this.#slabs++;
         return lease;
@@ -200,7 +192,7 @@ class CopyTransfer implements Sink {
     this.#copier.budget.spend(result, () => {
       const whole = this.#arrayIsWhole();
       if (whole) {
-        this.#request.array.set(lease.buffer.subarray(0, result), start);
+        this.#request.array.set(plainView(leases.memory(lease)).subarray(0, result), start);
         this.#copier.readBytes += result;
       }
       this.#pieceDone(lease, start, whole ? result : 0);
@@ -209,7 +201,7 @@ class CopyTransfer implements Sink {
 
   #copyAndSubmit(start: number, lease: Lease, bytes: number): void {
     if (this.#ended || !this.#arrayIsWhole()) return this.#pieceDone(lease, start, 0);
-    lease.buffer.set(this.#request.array.subarray(start, start + bytes));
+    plainView(leases.memory(lease)).set(this.#request.array.subarray(start, start + bytes));
     this.#copier.writtenBytes += bytes;
     this.#submit(start, lease, bytes);
   }
@@ -221,7 +213,7 @@ class CopyTransfer implements Sink {
     op.file = this.#request.file;
     op.offset = this.#request.offset + start;
     op.length = bytes;
-    op.unit = lease.unit;
+    op.unit = leases.unit(lease);
     op.lease = lease;
     op.ioClass = this.#request.ioClass;
     op.flags = this.#request.flags;

@@ -5,13 +5,14 @@
 // its threads with it.
 
 import { performance } from 'node:perf_hooks';
-import { BlockFile, type FileHost } from '../device/block-file.js';
+import { blockFiles, type BlockFile, type FileHost } from '../device/block-file.js';
 import { Copier } from '../device/copier.js';
 import { Batch, promiseSink } from '../device/sinks.js';
 import { closedError, ringboltError, systemError } from '../errors.js';
 import { defaultPoolBytes } from '../memory/budget.js';
-import { BufferPool } from '../memory/pool.js';
+import { pools, type BufferPool } from '../memory/pool.js';
 import { NativeEngine, OpKind, isFailure, type NativeInfo } from '../native.js';
+import { checkSecret, SECRET } from '../secret.js';
 import { Scheduler } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger } from '../validate.js';
@@ -43,32 +44,45 @@ export class Engine {
   #closing: Promise<void> | undefined;
   readonly #closed = new AbortController();
 
-  /** What the engine is made of, and why anything is missing. */
-  readonly info: EngineInfo;
-  /** Memory that goes to the kernel without a copy. */
-  readonly pool: BufferPool;
+  readonly #info: EngineInfo;
+  readonly #queues: number;
+  readonly #pool: BufferPool;
 
+  /** @internal */
   private constructor(
+    secret: symbol,
     native: NativeEngine,
     scheduler: Scheduler,
     info: EngineInfo,
     options: ResolvedEngineOptions,
   ) {
+    checkSecret(secret);
     this.#native = native;
     this.#scheduler = scheduler;
-    this.info = info;
-    this.pool = new BufferPool(native, options.slabClasses, info.memory.poolBytes);
-    this.#copier = new Copier(this.pool, scheduler);
+    this.#info = info;
+    this.#queues = options.queues;
+    this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
+    this.#copier = new Copier(this.#pool, scheduler);
     const files = this.#files;
     this.#host = {
       native,
       scheduler,
-      pool: this.pool,
+      home: pools.home(this.#pool),
       copier: this.#copier,
       forget(file) {
         files.delete(file);
       },
     };
+  }
+
+  /** What the engine is made of, and why anything is missing. */
+  get info(): EngineInfo {
+    return this.#info;
+  }
+
+  /** Memory that goes to the kernel without a copy. */
+  get pool(): BufferPool {
+    return this.#pool;
   }
 
   /**
@@ -101,7 +115,13 @@ export class Engine {
     const got = await startNative(native);
     const scheduler = new Scheduler(native, resolved);
     late.scheduler = scheduler;
-    return new Engine(native, scheduler, describeEngine(got, placement, resolved), resolved);
+    return new Engine(
+      SECRET,
+      native,
+      scheduler,
+      describeEngine(got, placement, resolved),
+      resolved,
+    );
   }
 
   /**
@@ -122,7 +142,7 @@ export class Engine {
     try {
       const opened = await this.#native.openFile(request);
       if (isFailure(opened)) throw systemError(opened, { path });
-      const file = new BlockFile(this.#host, path, opened);
+      const file = blockFiles.create(this.#host, path, opened);
       this.#files.add(file);
       await this.#install(file);
       return file;
@@ -134,7 +154,7 @@ export class Engine {
 
   async #install(file: BlockFile): Promise<void> {
     try {
-      await file.install();
+      await blockFiles.install(file);
       this.#checkOpen(); // close() may have begun meanwhile; it waits for this call
     } catch (error) {
       await file.close().catch(() => undefined); // the first error says more
@@ -191,7 +211,7 @@ export class Engine {
       uptimeMs: performance.now() - this.#startedAtMs,
       waiting: this.#scheduler.waiting,
       ...summarizeQueues(this.#readQueues()),
-      pool: this.pool.stats(),
+      pool: this.#pool.stats(),
       copied: this.#copier.stats(),
     };
   }
@@ -212,7 +232,7 @@ export class Engine {
   }
 
   #readQueues(): RawQueue[] {
-    return this.info.queues.map(({ index }) => readQueue(this.#native, index));
+    return Array.from({ length: this.#queues }, (_, index) => readQueue(this.#native, index));
   }
 
   /**

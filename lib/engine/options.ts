@@ -80,10 +80,10 @@ export interface ResolvedEngineOptions {
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
   const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'affinity', 'pool'];
   checkOptions('options', options, known);
-  const affinity = options.affinity ?? 'auto';
+  const { affinity: given = 'auto', pool: poolOptions = {} } = options;
+  const affinity = typeof given === 'string' ? given : copyCpuLists(given);
   const lists = typeof affinity === 'string' ? undefined : affinity;
   if (lists === undefined) checkOneOf('options.affinity', affinity, ['auto', 'none']);
-  else checkCpuLists(lists);
 
   const { queues = lists?.length ?? 1, depth = 128, maxQueued = 16384, maxFiles = 1024 } = options;
   checkInteger('options.queues', queues, 1, MAX_QUEUES);
@@ -97,26 +97,33 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
       lists,
     );
   }
-  const pool = resolvePool(options.pool ?? {});
-  // Copied, as the caller's arrays may change before they are used.
-  const cpus = lists === undefined ? affinity : lists.map((list) => [...list]);
-  return { queues, depth, maxQueued, maxFiles, affinity: cpus, ...pool };
+  return { queues, depth, maxQueued, maxFiles, affinity, ...resolvePool(poolOptions) };
 }
 
-function checkCpuLists(lists: unknown): void {
+/** Each element is read once: a getter, or the caller meanwhile, may have it different the second time. */
+function copyCpuLists(lists: unknown): number[][] {
   if (!Array.isArray(lists)) {
     throw invalidType('options.affinity', "'auto', 'none' or an array of arrays", lists);
   }
-  if (lists.length < 1 || lists.length > MAX_QUEUES) {
-    throw invalidValue('options.affinity', `must have 1 to ${MAX_QUEUES} lists`, lists);
-  }
-  for (const list of lists as readonly unknown[]) {
+  const copies = copyArray(lists, MAX_QUEUES).map((list) => {
     if (!Array.isArray(list)) throw invalidType('options.affinity', 'an array of arrays', list);
-    if (list.length === 0 || list.length > MAX_CPU) {
-      throw invalidValue('options.affinity', 'must have no empty list', list);
-    }
-    for (const cpu of list as readonly unknown[]) checkInteger('options.affinity', cpu, 0, MAX_CPU);
+    return copyArray(list, MAX_CPU).map((cpu) => {
+      checkInteger('options.affinity', cpu, 0, MAX_CPU);
+      return cpu;
+    });
+  });
+  if (copies.length === 0 || copies.some((list) => list.length === 0)) {
+    throw invalidValue('options.affinity', 'must have no empty list', lists);
   }
+  return copies;
+}
+
+function copyArray(array: readonly unknown[], maxLength: number): unknown[] {
+  const { length } = array;
+  if (!(length <= maxLength)) {
+    throw invalidValue('options.affinity', `must have at most ${maxLength} elements`, array);
+  }
+  return Array.from({ length }, (_, index) => array[index]);
 }
 
 function resolvePool(pool: PoolOptions) {

@@ -11,16 +11,48 @@
 // with it, the memory is collected and the pool takes the slab back. The memory may also be collected because its
 // ArrayBuffer was detached, under a lease that is still there: such a lease cannot be submitted any more, and its
 // release is of no consequence, as its slab has another generation by then.
+//
+// What the engine does with leases goes through `leases`, which no user can reach.
 
 import { ringboltError } from '../errors.js';
+import { plainView, trueLength } from './intrinsics.js';
+import { checkSecret, SECRET } from '../secret.js';
 
 /** Where leases come from and go back to. */
 export interface LeaseHome {
-  /** @internal `generation`: of the slab's memory as it was leased. */
+  /** `generation`: of the slab's memory as it was leased. */
   takeBack(unit: number, generation: number, slabBuffer: Buffer): void;
-  /** @internal The kernel has the slab, or has let go of it. */
+  /** The kernel has the slab, or has let go of it. */
   setInFlight(unit: number, inFlight: boolean): void;
 }
+
+/** A slab's memory, as the pool leases it. */
+export interface LeasedSlab {
+  readonly home: LeaseHome;
+  readonly unit: number;
+  readonly generation: number;
+  readonly slabBuffer: Buffer;
+}
+
+/** The engine's side of leases. */
+interface LeaseAccess {
+  /** `bytes`: how much of the slab was asked for. */
+  create(slab: LeasedSlab, bytes: number): Lease;
+  is(value: unknown): value is Lease;
+  /** Why the lease cannot go into an operation of `home` now; `undefined` if it can. */
+  obstacle(lease: Lease, home: LeaseHome): Error | undefined;
+  /** 0 if the memory was detached or transferred. */
+  bytes(lease: Lease): number;
+  unit(lease: Lease): number;
+  /** The leased memory, also after release. */
+  memory(lease: Lease): Buffer;
+  /** An operation has begun. */
+  depart(lease: Lease): void;
+  /** The kernel has let go. */
+  arrive(lease: Lease): void;
+}
+
+export let leases: LeaseAccess;
 
 const HELD = 0;
 const IN_FLIGHT = 1;
@@ -28,26 +60,17 @@ const RELEASED = 2; // a bit: may come together with IN_FLIGHT
 
 /** A slab of the pool, leased. Made by {@link BufferPool.acquire}. */
 export class Lease {
-  readonly #home: LeaseHome;
-  readonly #unit: number;
-  readonly #generation: number;
-  readonly #slabBuffer: Buffer;
+  readonly #slab: LeasedSlab;
   readonly #buffer: Buffer;
+  readonly #bytes: number;
   #state = HELD;
 
   /** @internal */
-  constructor(
-    home: LeaseHome,
-    unit: number,
-    generation: number,
-    slabBuffer: Buffer,
-    bytes: number,
-  ) {
-    this.#home = home;
-    this.#unit = unit;
-    this.#generation = generation;
-    this.#slabBuffer = slabBuffer;
-    this.#buffer = bytes === slabBuffer.length ? slabBuffer : slabBuffer.subarray(0, bytes);
+  constructor(secret: symbol, slab: LeasedSlab, buffer: Buffer, bytes: number) {
+    checkSecret(secret);
+    this.#slab = slab;
+    this.#buffer = buffer;
+    this.#bytes = bytes;
   }
 
   /**
@@ -77,49 +100,45 @@ export class Lease {
     if ((this.#state & RELEASED) === 0) this.release();
   }
 
-  /** @internal For the I/O path: whether `value` is a lease at all. */
-  static is(value: unknown): value is Lease {
-    return typeof value === 'object' && value !== null && #state in value;
-  }
-
-  /** @internal Why the lease cannot go into an operation of `home` now; `undefined` if it can. */
-  obstacle(home: LeaseHome): Error | undefined {
-    if (this.#home !== home) {
-      return ringboltError('ERR_RINGBOLT_UNSUPPORTED', 'The lease belongs to another engine');
-    }
-    if ((this.#state & RELEASED) !== 0) return releasedError();
-    if (this.#state === IN_FLIGHT) {
-      return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
-    }
-    return undefined;
-  }
-
-  /** @internal Bytes; 0 if the memory was detached or transferred. */
-  get bytes(): number {
-    return this.#buffer.length;
-  }
-
-  /** @internal */
-  get unit(): number {
-    return this.#unit;
-  }
-
-  /** @internal An operation has begun. */
-  depart(): void {
-    if (this.#state !== HELD) throw new Error('ringbolt: a lease was submitted that is not held');
-    this.#state = IN_FLIGHT;
-    this.#home.setInFlight(this.#unit, true);
-  }
-
-  /** @internal The kernel has let go. */
-  arrive(): void {
-    this.#state &= RELEASED;
-    this.#home.setInFlight(this.#unit, false);
-    if (this.#state === RELEASED) this.#goHome();
-  }
-
   #goHome(): void {
-    this.#home.takeBack(this.#unit, this.#generation, this.#slabBuffer);
+    const { home, unit, generation, slabBuffer } = this.#slab;
+    home.takeBack(unit, generation, slabBuffer);
+  }
+
+  static {
+    leases = {
+      create(slab, bytes) {
+        const { slabBuffer } = slab;
+        const whole = bytes === trueLength(slabBuffer);
+        const buffer = whole ? slabBuffer : Buffer.from(plainView(slabBuffer).buffer, 0, bytes);
+        return new Lease(SECRET, slab, buffer, bytes);
+      },
+      is: (value): value is Lease => typeof value === 'object' && value !== null && #state in value,
+      obstacle(lease, home) {
+        if (lease.#slab.home !== home) {
+          return ringboltError('ERR_RINGBOLT_UNSUPPORTED', 'The lease belongs to another engine');
+        }
+        if ((lease.#state & RELEASED) !== 0) return releasedError();
+        if (lease.#state === IN_FLIGHT) {
+          return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
+        }
+        return undefined;
+      },
+      bytes: (lease) => (trueLength(lease.#buffer) === lease.#bytes ? lease.#bytes : 0),
+      unit: (lease) => lease.#slab.unit,
+      memory: (lease) => lease.#buffer,
+      depart(lease) {
+        if (lease.#state !== HELD)
+          throw new Error('ringbolt: a lease was submitted that is not held');
+        lease.#state = IN_FLIGHT;
+        lease.#slab.home.setInFlight(lease.#slab.unit, true);
+      },
+      arrive(lease) {
+        lease.#state &= RELEASED;
+        lease.#slab.home.setInFlight(lease.#slab.unit, false);
+        if (lease.#state === RELEASED) lease.#goHome();
+      },
+    };
   }
 }
 

@@ -6,7 +6,9 @@
 import { ringboltError } from '../errors.js';
 import { LAYOUT, type NativeEngine } from '../native.js';
 import { checkInteger } from '../validate.js';
-import { Lease, type LeaseHome } from './lease.js';
+import { trueLength } from './intrinsics.js';
+import { leases, type Lease, type LeaseHome } from './lease.js';
+import { checkSecret, SECRET } from '../secret.js';
 
 /** One size class of the pool. */
 export interface SlabClassStats {
@@ -31,8 +33,21 @@ export interface PoolStats {
   readonly classes: readonly SlabClassStats[];
 }
 
+/** The engine's side of a pool. */
+interface PoolAccess {
+  create(native: NativeEngine, classBytes: readonly number[], bytes: number): BufferPool;
+  /** {@link BufferPool.acquire} for a size that was checked; `undefined` if none is free. */
+  tryAcquire(pool: BufferPool, bytes: number): Lease | undefined;
+  /** What leases of this pool, and of no other, have as their home. */
+  home(pool: BufferPool): LeaseHome;
+  /** `listener` is called whenever a slab has become free; one listener. */
+  setOnRelease(pool: BufferPool, listener: () => void): void;
+}
+
+export let pools: PoolAccess;
+
 /** Page-aligned memory that goes to the kernel without a copy. One for each engine, as `engine.pool`. */
-export class BufferPool implements LeaseHome {
+export class BufferPool {
   readonly #native: NativeEngine;
   readonly #classBytes: readonly number[];
   readonly #bytes: number;
@@ -47,8 +62,11 @@ export class BufferPool implements LeaseHome {
   #onRelease: (() => void) | undefined;
   #warned = false;
 
+  readonly #home: LeaseHome;
+
   /** @internal */
-  constructor(native: NativeEngine, classBytes: readonly number[], bytes: number) {
+  constructor(secret: symbol, native: NativeEngine, classBytes: readonly number[], bytes: number) {
+    checkSecret(secret);
     this.#native = native;
     this.#classBytes = classBytes;
     this.#bytes = bytes;
@@ -56,6 +74,12 @@ export class BufferPool implements LeaseHome {
     this.#buffers = new Array<Buffer | undefined>(units);
     this.#generations = new Uint32Array(units);
     this.#inFlight = new Uint8Array(units);
+    this.#home = {
+      takeBack: (unit, generation, slabBuffer) => this.#takeBack(unit, generation, slabBuffer),
+      setInFlight: (unit, inFlight) => {
+        this.#inFlight[unit] = inFlight ? 1 : 0;
+      },
+    };
     const largest = this.maxBytes / LAYOUT.slabUnitBytes;
     this.#classOfUnits = Uint8Array.from({ length: largest + 1 }, (_, count) =>
       classBytes.findIndex((size) => size >= count * LAYOUT.slabUnitBytes),
@@ -75,7 +99,7 @@ export class BufferPool implements LeaseHome {
    */
   acquire(bytes: number): Lease {
     checkInteger('bytes', bytes, 1, this.maxBytes);
-    const lease = this.tryAcquire(bytes);
+    const lease = this.#tryAcquire(bytes);
     if (lease !== undefined) return lease;
     throw ringboltError(
       'ERR_RINGBOLT_POOL_EXHAUSTED',
@@ -84,8 +108,7 @@ export class BufferPool implements LeaseHome {
     );
   }
 
-  /** @internal {@link acquire} for a size that was checked; `undefined` if none is free. */
-  tryAcquire(bytes: number): Lease | undefined {
+  #tryAcquire(bytes: number): Lease | undefined {
     const units = Math.ceil(bytes / LAYOUT.slabUnitBytes);
     const slabClass = this.#classOfUnits[units] ?? 0;
     let unit = this.#native.acquireSlab(slabClass);
@@ -94,26 +117,23 @@ export class BufferPool implements LeaseHome {
     let buffer = this.#buffers[unit];
     this.#buffers[unit] = undefined;
     // The slab's last ArrayBuffer may be collected, detached, or of another class than the slab is now.
-    if (buffer === undefined || buffer.length !== this.#classBytes[slabClass]) {
+    if (buffer === undefined || trueLength(buffer) !== this.#classBytes[slabClass]) {
       const made = this.#native.slabBuffer(unit);
       buffer = Buffer.from(made.buffer);
       this.#generations[unit] = made.generation;
     }
-    return new Lease(this, unit, this.#generations[unit]!, buffer, bytes);
+    const generation = this.#generations[unit]!;
+    return leases.create({ home: this.#home, unit, generation, slabBuffer: buffer }, bytes);
   }
 
-  /** @internal */
-  takeBack(unit: number, generation: number, slabBuffer: Buffer): void {
+  #takeBack(unit: number, generation: number, slabBuffer: Buffer): void {
     // Reclaimed meanwhile, and perhaps leased to somebody else: not this lease's to give back.
     if (this.#generations[unit] !== generation) return;
-    this.#buffers[unit] = slabBuffer;
+    // One that its holder has made something else of is not for the next holder.
+    const intact = Object.getPrototypeOf(slabBuffer) === Buffer.prototype;
+    this.#buffers[unit] = intact ? slabBuffer : undefined;
     this.#native.releaseSlab(unit);
     this.#onRelease?.();
-  }
-
-  /** @internal */
-  setInFlight(unit: number, inFlight: boolean): void {
-    this.#inFlight[unit] = inFlight ? 1 : 0;
   }
 
   /** Takes back slabs whose memory nobody can reach any more. True if there were any. */
@@ -141,11 +161,6 @@ export class BufferPool implements LeaseHome {
     });
   }
 
-  /** @internal Called whenever a slab has become free; one listener. */
-  set onRelease(listener: (() => void) | undefined) {
-    this.#onRelease = listener;
-  }
-
   stats(): PoolStats {
     this.#reclaimForgotten();
     const { leaked, classes } = this.#native.poolStats();
@@ -161,6 +176,17 @@ export class BufferPool implements LeaseHome {
         acquiredTotal: of.acquired,
         missesTotal: of.misses,
       })),
+    };
+  }
+
+  static {
+    pools = {
+      create: (native, classBytes, bytes) => new BufferPool(SECRET, native, classBytes, bytes),
+      tryAcquire: (pool, bytes) => pool.#tryAcquire(bytes),
+      home: (pool) => pool.#home,
+      setOnRelease(pool, listener) {
+        pool.#onRelease = listener;
+      },
     };
   }
 }

@@ -7,6 +7,7 @@
 // A slot is a cache line: native/engine/op_slot.h has its layout. A token is a place in the table and the place's
 // generation, so that a completion that came twice would be noticed instead of settling a stranger.
 
+import { leases } from '../memory/lease.js';
 import { LAYOUT, OpKind, type NativeEngine } from '../native.js';
 import type { Operation } from './operation.js';
 
@@ -126,7 +127,7 @@ export class Lane {
       this.#head = (this.#head + 1) >>> 0;
       try {
         const op = this.#takeFromTable(this.#completions[word]!);
-        op.lease?.arrive();
+        if (op.lease !== undefined) leases.arrive(op.lease);
         op.sink.settle(op, this.#completions[word + 1]!, this.#completions[word + 2]! >>> 0);
         done(op);
       } catch (error) {

@@ -11,6 +11,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { ringboltError } from '../errors.js';
+import { leases } from '../memory/lease.js';
 import type { OpKind } from '../native.js';
 import { type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
@@ -104,7 +105,7 @@ export class Scheduler {
   submit(op: Operation): void {
     this.#planFlush();
     op.submittedNs = this.#nowNs;
-    op.lease?.depart();
+    if (op.lease !== undefined) leases.depart(op.lease);
     op.file?.begin();
     const lane = this.#waitingCount === 0 ? this.#laneWithRoom() : undefined;
     if (lane === undefined) {

@@ -117,6 +117,12 @@ Status ReadSize(OpenedFile* opened) {
 // After the lock: a file that somebody else uses must not lose its contents first.
 Status TruncateAndAllocate(const OpenRequest& request, OpenedFile* opened) {
   const int fd = opened->fd.get();
+  // Room first, then the cut: what cannot be had must not cost what was there.
+  const auto wanted = static_cast<off_t>(request.size);
+  if (request.truncate && wanted > 0 && !opened->block_device &&
+      fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, wanted) != 0 && errno != EOPNOTSUPP) {
+    return Status::FromErrno("fallocate");
+  }
   if (request.truncate && !opened->block_device && ftruncate(fd, 0) != 0) {
     return Status::FromErrno("ftruncate");
   }

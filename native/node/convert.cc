@@ -17,17 +17,25 @@ bool Refuse(Napi::Env env, const char* name, const char* expected) {
 template <typename Read>
 bool ReadArray(const Napi::Object& from, const char* name, uint32_t max_length, Read read) {
   const Napi::Value value = from.Get(name);
+  if (from.Env().IsExceptionPending()) return false;
   if (!value.IsArray()) return Refuse(from.Env(), name, "an array");
   const auto array = value.As<Napi::Array>();
   const uint32_t length = array.Length();
   if (length > max_length) return Refuse(from.Env(), name, "shorter");
   for (uint32_t i = 0; i < length; ++i) {
-    if (!read(array.Get(i))) return false;
+    const Napi::Value element = array.Get(i);
+    if (from.Env().IsExceptionPending() || !read(element)) return false;
   }
   return true;
 }
 
 constexpr uint32_t kMaxArray = 8192;
+
+// False if a getter threw, which leaves no value.
+bool Get(const Napi::Object& from, const char* name, Napi::Value* value) {
+  *value = from.Get(name);
+  return !from.Env().IsExceptionPending();
+}
 
 }  // namespace
 
@@ -43,26 +51,31 @@ bool ReadInteger(const Napi::Value& value, const char* name, double min, double 
 }
 
 bool ReadField(const Napi::Object& from, const char* name, double min, double max, double* result) {
-  return ReadInteger(from.Get(name), name, min, max, result);
+  Napi::Value value;
+  return Get(from, name, &value) && ReadInteger(value, name, min, max, result);
 }
 
 bool ReadField(const Napi::Object& from, const char* name, uint32_t min, uint32_t max,
                uint32_t* result) {
   double number = 0;
-  if (!ReadInteger(from.Get(name), name, min, max, &number)) return false;
+  if (!ReadField(from, name, static_cast<double>(min), static_cast<double>(max), &number)) {
+    return false;
+  }
   *result = static_cast<uint32_t>(number);
   return true;
 }
 
 bool ReadField(const Napi::Object& from, const char* name, bool* result) {
-  const Napi::Value value = from.Get(name);
+  Napi::Value value;
+  if (!Get(from, name, &value)) return false;
   if (!value.IsBoolean()) return Refuse(from.Env(), name, "a boolean");
   *result = value.As<Napi::Boolean>().Value();
   return true;
 }
 
 bool ReadField(const Napi::Object& from, const char* name, std::string* result) {
-  const Napi::Value value = from.Get(name);
+  Napi::Value value;
+  if (!Get(from, name, &value)) return false;
   if (!value.IsString()) return Refuse(from.Env(), name, "a string");
   *result = value.As<Napi::String>().Utf8Value();
   return true;

@@ -3,86 +3,15 @@
 #include <string>
 #include <utility>
 
-#include "base/align.h"
 #include "io/open_file.h"
 #include "io/uring_backend.h"
 #include "node/convert.h"
+#include "node/read_options.h"
 #include "node/stats_layout.h"
-#include "topology/affinity.h"
 
 namespace ringbolt {
 
 namespace {
-
-constexpr uint32_t kMaxQueues = 256;
-constexpr uint32_t kMaxOpenFiles = 65536;
-constexpr double kMaxPoolBytes = 1099511627776.0;  // 1 TiB
-constexpr uint32_t kMaxSlabBytes = 64U << 20;
-
-bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
-  const Napi::Value queues = from.Get("queueCpus");
-  if (from.Env().IsExceptionPending()) return false;
-  if (!queues.IsArray()) {
-    Napi::TypeError::New(from.Env(), "queueCpus must be an array").ThrowAsJavaScriptException();
-    return false;
-  }
-  const auto lists = queues.As<Napi::Array>();
-  if (lists.Length() < 1 || lists.Length() > kMaxQueues) {
-    Napi::RangeError::New(from.Env(), "too many queues").ThrowAsJavaScriptException();
-    return false;
-  }
-  for (uint32_t i = 0; i < lists.Length(); ++i) {
-    std::vector<uint32_t> cpus;
-    Napi::Object holder = Napi::Object::New(from.Env());
-    const Napi::Value cpus_value = lists.Get(i);
-    if (from.Env().IsExceptionPending()) return false;
-    holder.Set("cpus", cpus_value);
-    if (!ReadField(holder, "cpus", 0, kMaxCpus - 1, &cpus)) return false;
-    options->queue_cpus.emplace_back(cpus.begin(), cpus.end());
-  }
-  double pool_bytes = 0;
-  if (!ReadField(from, "depth", 1, Queue::kMaxDepth, &options->depth) ||
-      !ReadField(from, "maxFiles", 1, kMaxOpenFiles, &options->max_files) ||
-      !ReadField(from, "poolBytes", kPageBytes, kMaxPoolBytes, &pool_bytes) ||
-      !ReadField(from, "hugePages", &options->arena.huge_pages) ||
-      !ReadField(from, "slabClasses", kSlabUnitBytes, kMaxSlabBytes, &options->slab_classes) ||
-      !ReadField(from, "without", &options->without_features)) {
-    return false;
-  }
-  options->arena.bytes = AlignDown(static_cast<uint64_t>(pool_bytes), kPageBytes);
-  const auto& classes = options->slab_classes;
-  bool good = !classes.empty() && classes.size() <= kMaxSlabClasses &&
-              classes.back() <= options->arena.bytes;
-  for (size_t i = 0; i < classes.size() && good; ++i) {
-    good = std::has_single_bit(classes[i]) && (i == 0 || classes[i] > classes[i - 1]);
-  }
-  if (!good) {
-    Napi::RangeError::New(from.Env(), "slabClasses must be ascending powers of two within the pool")
-        .ThrowAsJavaScriptException();
-  }
-  return good;
-}
-
-bool ReadOpenRequest(const Napi::Object& from, OpenRequest* request) {
-  uint32_t access = 0;
-  uint32_t create = 0;
-  uint32_t direct = 0;
-  uint32_t lock = 0;
-  double size = 0;
-  if (!ReadField(from, "path", &request->path) || !ReadField(from, "access", 0, 2, &access) ||
-      !ReadField(from, "create", 0, 2, &create) ||
-      !ReadField(from, "truncate", &request->truncate) ||
-      !ReadField(from, "direct", 0, 2, &direct) || !ReadField(from, "lock", 0, 2, &lock) ||
-      !ReadField(from, "size", 0, kMaxSafeInteger, &size)) {
-    return false;
-  }
-  request->access = static_cast<Access>(access);
-  request->create = static_cast<Create>(create);
-  request->direct = static_cast<Direct>(direct);
-  request->lock = static_cast<Lock>(lock);
-  request->size = static_cast<uint64_t>(size);
-  return true;
-}
 
 // An ArrayBuffer over memory that native code owns; `owner` is dropped when JavaScript can no
 // longer see it.

@@ -1,0 +1,398 @@
+// Shows that nothing which anybody does with the addon itself, past lib/ and all its checks, harms the process: calls throw,
+// or return false or nothing, or their promises settle.
+
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LAYOUT, NativeEngine, OpKind, QUEUE_STATS_NUMBERS } from '../../dist/lib/native.js';
+import type { NativeOpenRequest } from '../../dist/lib/native.js';
+import { numberedFile } from '../lifecycle/numbered-file.js';
+import { runForJson, runProgram } from '../lifecycle/run-program.js';
+import { Random } from '../support/random.js';
+import { NOT_NUMBERS, NOT_OBJECTS, rows, wrong } from './refusal.js';
+import { resizable } from './resizable.js';
+
+type Engine = InstanceType<typeof NativeEngine>;
+type EngineOptions = ConstructorParameters<typeof NativeEngine>[0];
+
+const OPTIONS: EngineOptions = {
+  queueCpus: [[], []],
+  depth: 8,
+  maxFiles: 4,
+  poolBytes: 2 ** 20,
+  hugePages: false,
+  slabClasses: [4096, 65536],
+  without: [],
+};
+const REQUEST: NativeOpenRequest = {
+  path: '/nowhere',
+  access: 0,
+  create: 0,
+  truncate: false,
+  direct: 0,
+  lock: 0,
+  size: 0,
+};
+
+let engine: Engine;
+let deliver: (queue: number, count: number) => void;
+let delivered: number;
+
+function make(options: unknown = OPTIONS): Engine {
+  return new NativeEngine(wrong(options), (queue, count) => {
+    deliver(queue, count);
+  });
+}
+
+beforeEach(async () => {
+  delivered = 0;
+  deliver = (_, count) => (delivered += count);
+  engine = make();
+  await engine.start();
+});
+afterEach(async () => {
+  // It still works: from one end to the other, on both queues.
+  deliver = (_, count) => (delivered += count);
+  delivered = 0;
+  for (const queue of [0, 1]) {
+    new Uint8Array(engine.queueBlocks(queue).submissions).fill(OpKind.noop);
+    expect(engine.kick(queue, 1)).toBe(true);
+  }
+  while (delivered < 2) await new Promise(setImmediate);
+  await engine.stop();
+});
+
+const garbage: readonly unknown[] = [
+  undefined,
+  ...NOT_NUMBERS,
+  NaN,
+  -1,
+  -0.5,
+  2 ** 32,
+  2 ** 53,
+  Infinity,
+];
+
+describe('the constructor throws', () => {
+  it.each<[string, readonly unknown[]]>([
+    ['without arguments', []],
+    ['without a callback', [OPTIONS]],
+    ['with a callback that is none', [OPTIONS, {}]],
+    ['without options', [undefined, () => undefined]],
+    ['with null for options', [null, () => undefined]],
+    ['with arguments the wrong way round', [() => undefined, OPTIONS]],
+    ['with no options in them', [{}, () => undefined]],
+  ])('%s', (_, args) => {
+    expect(() => Reflect.construct(NativeEngine, args) as unknown).toThrow(TypeError);
+  });
+
+  const integers = ['depth', 'maxFiles', 'poolBytes'] as const;
+  const tooMuch = [...garbage.filter((value) => value !== 2 ** 32), 2 ** 41];
+  it.each(integers.flatMap((name) => rows(tooMuch).map(([how, value]) => [name, how, value])))(
+    'with the %s %s',
+    (name, _, value) => {
+      expect(() => make({ ...OPTIONS, [name as string]: value })).toThrow(Error);
+    },
+  );
+
+  const WRONG: [keyof EngineOptions, unknown][] = [
+    ['depth', 0],
+    ['depth', LAYOUT.maxDepth + 1],
+    ['maxFiles', 0],
+    ['maxFiles', 2 ** 31],
+    ['poolBytes', 0],
+    ['poolBytes', 4095],
+    ['poolBytes', 32768],
+    ['poolBytes', 2 ** 41],
+    ['hugePages', 1],
+    ['hugePages', undefined],
+    ['queueCpus', []],
+    ['queueCpus', undefined],
+    ['queueCpus', {}],
+    ['queueCpus', [[-1]]],
+    ['queueCpus', [[2 ** 31]]],
+    ['queueCpus', [['0']]],
+    ['queueCpus', [[0.5]]],
+    ['queueCpus', [5]],
+    ['queueCpus', new Array(1)],
+    ['queueCpus', new Array(257).fill([])],
+    ['queueCpus', new Array(2 ** 32 - 1)],
+    ['queueCpus', [new Array(2 ** 32 - 1)]],
+    ['slabClasses', []],
+    ['slabClasses', [0]],
+    ['slabClasses', [4095]],
+    ['slabClasses', [12288]],
+    ['slabClasses', [4096, 4096]],
+    ['slabClasses', [8192, 4096]],
+    ['slabClasses', [2 ** 31]],
+    ['slabClasses', new Array(17).fill(4096)],
+    ['slabClasses', new Array(2 ** 32 - 1)],
+    ['without', undefined],
+    ['without', [5]],
+    ['without', 'FIXED_FILES'],
+  ];
+  const named = WRONG.map(([name, value]) => {
+    const length = Array.isArray(value) ? ` of ${value.length}` : '';
+    return [name, inspect(value, { depth: 0, maxArrayLength: 2 }) + length, value] as const;
+  });
+  it.each(named)('with the %s %s', (name, _, value) => {
+    expect(() => make({ ...OPTIONS, [name]: value })).toThrow(Error);
+  });
+
+  it('without new', () => {
+    expect(() => Reflect.apply(wrong(NativeEngine), undefined, [OPTIONS, () => undefined])).toThrow(
+      TypeError,
+    );
+  });
+
+  it('what its options throw when they are read', async () => {
+    const end = await runProgram('misuse/programs/addon-constructor.cjs');
+    expect(end).toMatchObject({ code: 0, signal: null, hung: false, stderr: '' });
+    const outcomes = JSON.parse(end.stdout) as string[];
+    expect(outcomes).toContain('as asked');
+    expect(outcomes).not.toContain('nothing');
+  });
+});
+
+describe('a method', () => {
+  const METHODS = [
+    ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
+    ...(['kick', 'acquireSlab', 'releaseSlab', 'slabBuffer', 'poolStats'] as const),
+    ...(['takeForgotten', 'putForgotten', 'reclaimSlab'] as const),
+  ];
+
+  const method = (name: string) =>
+    Reflect.get(NativeEngine.prototype, name) as (...args: unknown[]) => unknown;
+
+  it.each(METHODS)('%s throws on another "this"', (name) => {
+    const others: unknown[] = [undefined, null, {}, Object.create(engine), new Proxy(engine, {})];
+    for (const self of [...others, new Map(), NativeEngine, NativeEngine.prototype]) {
+      expect(() => Reflect.apply(method(name), self, [0, 0])).toThrow(TypeError);
+    }
+  });
+
+  /** Calls with every kind of garbage; what comes back must be nothing. */
+  function callWithGarbage(on: Engine, name: (typeof METHODS)[number]): void {
+    for (const first of garbage) {
+      for (const args of [[], [first], [first, first], [first, 0]]) {
+        let result: unknown;
+        try {
+          result = Reflect.apply(method(name), on, args);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+        expect([undefined, false]).toContain(result);
+      }
+    }
+  }
+
+  const GUARDED = [
+    'kick',
+    'queueBlocks',
+    'queueStats',
+    'slabBuffer',
+    'releaseSlab',
+    'openFile',
+  ] as const;
+  it.each([...GUARDED, 'putForgotten', 'reclaimSlab'] as const)(
+    '%s does nothing with garbage',
+    (name) => {
+      callWithGarbage(engine, name);
+      expect(delivered).toBe(0);
+    },
+  );
+
+  it('acquireSlab does nothing with a class that there is not', () => {
+    for (const slabClass of [undefined, null, NaN, -1, 2, 255, 2 ** 32, 1e300, '0', Symbol('0')]) {
+      expect(engine.acquireSlab(wrong(slabClass))).toBeUndefined();
+    }
+    expect(engine.poolStats().classes.map(({ inUse }) => inUse)).toEqual([0, 0]);
+  });
+
+  it('closeFile says EBADF to what is not open, or throws', async () => {
+    for (const value of [0, 3, 4, 2 ** 32 - 1]) {
+      expect(await engine.closeFile(value, value)).toMatchObject({ errno: 9, syscall: 'close' });
+    }
+    for (const value of garbage) {
+      expect(() => engine.closeFile(wrong(value), 0)).toThrow(Error);
+      expect(() => engine.closeFile(0, wrong(value))).toThrow(Error);
+    }
+  });
+
+  it.each(rows(NOT_OBJECTS))('openFile throws at %s', (_, request) => {
+    expect(() => engine.openFile(wrong(request))).toThrow(Error);
+  });
+
+  it.each<[keyof NativeOpenRequest, readonly unknown[]]>([
+    ['path', [undefined, null, 5, {}, Symbol('path'), Buffer.from('/')]],
+    ['access', [undefined, 'read', -1, 3, 255, 0.5, NaN]],
+    ['create', [undefined, true, -1, 3, 256]],
+    ['direct', [undefined, true, -1, 3, 256]],
+    ['lock', [undefined, true, -1, 3, 256]],
+    ['truncate', [undefined, 0, null, 'true']],
+    ['size', [undefined, '0', -1, 0.5, NaN, 2 ** 53, Infinity, 1n]],
+  ])('openFile throws at another %s', (name, values) => {
+    for (const value of values) {
+      expect(() => engine.openFile(wrong({ ...REQUEST, [name]: value }))).toThrow(Error);
+    }
+  });
+
+  it('openFile cuts no path at a null byte', async () => {
+    const name = numberedFile(1);
+    const open = async () => engine.openFile({ ...REQUEST, path: `${name}\0.txt` });
+    const outcome = await open().catch((error: unknown) => error);
+    expect(outcome).not.toHaveProperty('slot');
+  });
+
+  it('queueStats throws at what it cannot fill', () => {
+    const detached = new Float64Array(QUEUE_STATS_NUMBERS);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    const shrunk = resizable(8 * QUEUE_STATS_NUMBERS, 2 ** 20);
+    const following = new Float64Array(shrunk);
+    shrunk.resize(8);
+    for (const out of [
+      undefined,
+      [],
+      new Float64Array(0),
+      new Float64Array(QUEUE_STATS_NUMBERS - 1),
+      new Float32Array(QUEUE_STATS_NUMBERS),
+      new BigInt64Array(QUEUE_STATS_NUMBERS),
+      new DataView(new ArrayBuffer(8 * QUEUE_STATS_NUMBERS)),
+      detached,
+      following,
+      Object.create(Float64Array.prototype),
+    ]) {
+      expect(() => {
+        engine.queueStats(0, wrong(out));
+      }).toThrow(TypeError);
+    }
+  });
+
+  it('slabBuffer may be called twice, and the slab released under its feet', () => {
+    const unit = engine.acquireSlab(0)!;
+    const [one, two] = [engine.slabBuffer(unit).buffer, engine.slabBuffer(unit).buffer];
+    new Uint8Array(one).fill(5);
+    expect(new Uint8Array(two)[4095]).toBe(5);
+    expect(engine.releaseSlab(unit)).toBe(true);
+    expect(engine.releaseSlab(unit)).toBe(false);
+    expect(() => engine.slabBuffer(unit)).toThrow(RangeError);
+    expect(new Uint8Array(one)[0]).toBe(5);
+    for (let i = 0; i < 512; i++) expect(engine.releaseSlab(i)).toBe(false);
+  });
+
+  it('start throws the second time', async () => {
+    expect(() => engine.start()).toThrow(Error);
+    const other = make();
+    const started = other.start();
+    expect(() => other.start()).toThrow(Error);
+    await started;
+    await other.stop();
+  });
+
+  it.each(METHODS)('%s does nothing before the start', async (name) => {
+    const early = make();
+    if (!['start', 'stop', 'takeForgotten'].includes(name)) callWithGarbage(early, name);
+    for (const args of [[0, 1], [0, new Float64Array(QUEUE_STATS_NUMBERS)], [REQUEST]]) {
+      if (['start', 'stop', 'takeForgotten'].includes(name)) continue;
+      try {
+        const result = Reflect.apply(method(name), early, args);
+        expect([undefined, false]).toContain(result);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }
+    await early.stop();
+  });
+
+  it.each(METHODS)('%s does no harm after the end', async (name) => {
+    const late = make();
+    await late.start();
+    const unit = late.acquireSlab(0)!;
+    const memory = new Uint8Array(late.slabBuffer(unit).buffer);
+    const { submissions, completions } = late.queueBlocks(0);
+    await late.stop();
+    for (const args of [
+      [],
+      [0, 1],
+      [unit],
+      [0, new Float64Array(QUEUE_STATS_NUMBERS)],
+      [REQUEST],
+    ]) {
+      try {
+        void Reflect.apply(method(name), late, args);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }
+    // The memory outlives the engine that it came from.
+    memory.fill(1);
+    new Uint8Array(submissions).fill(1);
+    new Uint8Array(completions).fill(1);
+  });
+});
+
+describe('kick', () => {
+  it('takes no more than there is room for', async () => {
+    const { submissions } = engine.queueBlocks(0);
+    const capacity = submissions.byteLength / LAYOUT.opSlotBytes;
+    expect(engine.kick(0, capacity + 1)).toBe(false);
+    expect(engine.kick(0, 2 ** 31)).toBe(false);
+    expect(engine.kick(0, 2 ** 32 - 1)).toBe(false);
+    expect(engine.kick(0, 0)).toBe(true);
+    expect(engine.kick(0, capacity)).toBe(true);
+    expect(engine.kick(0, 1)).toBe(false);
+    expect(engine.kick(1, 1)).toBe(true);
+    while (delivered < capacity + 1) await new Promise(setImmediate);
+    expect(engine.kick(0, capacity)).toBe(true);
+    while (delivered < 2 * capacity + 1) await new Promise(setImmediate);
+  });
+
+  it('brings every slot back once, whatever was in it', { timeout: 30_000 }, async () => {
+    const random = new Random();
+    const args = [numberedFile(), String(random.seed), '400'];
+    const got = await runForJson<{ kicked: number; delivered: number }>(
+      'misuse/programs/ring-fuzz.cjs',
+      { args },
+    );
+    expect(got.kicked).toBeGreaterThan(1000);
+    expect(got.delivered).toBe(got.kicked);
+  });
+});
+
+describe('a callback that', () => {
+  it.each([
+    ['throws', true],
+    ['kicks', false],
+    ['stops', false],
+    ['stops and forgets', false],
+    ['starts again', true],
+    ['closes what is not open', false],
+  ])('%s does no harm', async (way, uncaught) => {
+    const got = await runForJson('misuse/programs/addon-callbacks.cjs', {
+      node: ['--expose-gc'],
+      args: [way],
+    });
+    expect(got).toEqual({ uncaught, threads: [] });
+  });
+});
+
+describe('an end', () => {
+  it('may come before the start, during it, and twice', async () => {
+    for (let round = 0; round < 20; round++) {
+      const other = make();
+      const started = round % 2 === 0 ? other.start() : undefined;
+      const stopped = other.stop();
+      void other.stop(); // whose promise may go with the engine
+      await Promise.all([started, stopped]);
+      expect(() => other.stop()).toThrow(Error);
+    }
+  });
+
+  it(
+    'that came before the start leaves no threads when that comes after all',
+    { timeout: 30_000 },
+    async () => {
+      const got = await runForJson('misuse/programs/addon-late-start.cjs');
+      expect(got).toEqual({ threads: [] });
+    },
+  );
+});

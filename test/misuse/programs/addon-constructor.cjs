@@ -1,0 +1,63 @@
+// Makes engines of the addon of options that throw when they are read, the first time or a later one. Prints what was
+// thrown back. Arguments: the package.
+'use strict';
+
+const path = require('node:path');
+
+const [packagePath] = process.argv.slice(2);
+const { NativeEngine } = require(path.join(path.dirname(packagePath), 'native.js'));
+
+const OPTIONS = {
+  queueCpus: [[0]],
+  depth: 8,
+  maxFiles: 1,
+  poolBytes: 4096,
+  hugePages: false,
+  slabClasses: [4096],
+  without: ['FIXED_FILES'],
+};
+const REQUEST = { path: '/', access: 0, create: 0, truncate: false, direct: 0, lock: 0, size: 0 };
+
+const thrown = new Error('as asked');
+const fail = () => {
+  throw thrown;
+};
+
+/** `object` and each of the arrays in it, with one property that throws. */
+function* variants(object) {
+  for (const key of Object.keys(object)) {
+    yield Object.defineProperty({ ...object }, key, { get: fail });
+    if (Array.isArray(object[key])) {
+      for (const array of arrays(object[key])) yield { ...object, [key]: array };
+    }
+  }
+  yield new Proxy(object, { get: fail });
+}
+function* arrays(array) {
+  yield Object.defineProperty([...array], 0, { get: fail });
+  yield new Proxy(array, { get: fail });
+  if (Array.isArray(array[0])) for (const inner of arrays(array[0])) yield [inner];
+}
+
+function outcome(call) {
+  try {
+    call();
+    return 'nothing';
+  } catch (error) {
+    return error === thrown ? 'as asked' : error.message;
+  }
+}
+
+async function main() {
+  const outcomes = [];
+  for (const options of variants(OPTIONS)) {
+    outcomes.push(outcome(() => new NativeEngine(options, () => {})));
+  }
+  const engine = new NativeEngine(OPTIONS, () => {});
+  await engine.start();
+  for (const request of variants(REQUEST)) outcomes.push(outcome(() => engine.openFile(request)));
+  await engine.stop();
+  process.stdout.write(JSON.stringify([...new Set(outcomes)]));
+}
+
+void main();

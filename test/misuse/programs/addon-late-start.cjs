@@ -1,0 +1,35 @@
+// Stops engines of the addon and starts them afterwards. Prints the threads that are left. Arguments: the package.
+'use strict';
+
+const path = require('node:path');
+const { engineThreads, until } = require('../../lifecycle/programs/support.cjs');
+
+const [packagePath] = process.argv.slice(2);
+const { NativeEngine } = require(path.join(path.dirname(packagePath), 'native.js'));
+
+const OPTIONS = {
+  queueCpus: [[]],
+  depth: 8,
+  maxFiles: 1,
+  poolBytes: 4096,
+  hugePages: false,
+  slabClasses: [4096],
+  without: [],
+};
+
+async function main() {
+  for (let i = 0; i < 20; i++) {
+    const engine = new NativeEngine(OPTIONS, () => {});
+    const stopped = engine.stop();
+    try {
+      void engine.start().catch(() => {});
+    } catch {
+      // Good: it says so.
+    }
+    await stopped;
+  }
+  await until(() => engineThreads().length === 0);
+  process.stdout.write(JSON.stringify({ threads: engineThreads() }));
+}
+
+void main();
