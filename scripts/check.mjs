@@ -19,7 +19,9 @@ function cppFiles(directory, pattern) {
 }
 
 function clangFormat(...options) {
-  const files = ['native', 'test/native'].flatMap((directory) => cppFiles(directory, /\.(h|cc)$/));
+  const files = ['native', 'test/native', 'test/fuzz', 'bench/native'].flatMap((directory) =>
+    cppFiles(directory, /\.(h|cc)$/),
+  );
   return run(llvm('clang-format'), [...options, ...files]);
 }
 

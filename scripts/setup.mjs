@@ -36,6 +36,13 @@ const NEEDS = [
     optional: 'building without the io_uring backend',
   },
   {
+    level: 'build',
+    packages: ['libxxhash-dev'],
+    usual: 'xxHash headers',
+    found: () => header('xxhash.h'),
+    optional: 'building without XXH3',
+  },
+  {
     level: 'bench',
     packages: ['fio'],
     found: () => which('fio'),
@@ -52,6 +59,13 @@ const NEEDS = [
     packages: ['doctest-dev'],
     usual: 'doctest with its CMake package',
     found: () => ['/usr', '/usr/local'].some((prefix) => exists(prefix, 'lib/cmake/doctest')),
+  },
+  {
+    level: 'test',
+    packages: ['libisal-dev'],
+    usual: 'ISA-L headers',
+    found: () => header('isa-l.h'),
+    optional: 'CRC-32C is not compared with ISA-L',
   },
   ...['clang-format', 'clang-tidy'].map((name) => ({
     level: 'check',
@@ -154,7 +168,9 @@ function aptInstall(missing) {
   const [command, ...args] = prefix;
   // apt waits for another apt instead of failing.
   const lock = ['-o', 'DPkg::Lock::Timeout=120'];
-  step('apt-get update', command, [...args, 'apt-get', 'update', '-q', ...lock]);
+  // A repository that cannot be reached may not be the one that is needed: installing will tell.
+  console.log('setup: apt-get update');
+  run(command, [...args, 'apt-get', 'update', '-q', ...lock]);
   const known = (name) => spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0;
   const names = missing.map(({ packages }) => packages.find(known) ?? packages[0]);
   console.log(`setup: installing ${names.join(' ')}`);
@@ -253,7 +269,7 @@ export function setup(level) {
     name: 'native build',
     stamp: 'build/.built',
     output: 'build/Release/ringbolt.node',
-    sources: ['native', 'binding.gyp', 'scripts/find-liburing.js'],
+    sources: ['native', 'binding.gyp', 'scripts/find-liburing.js', 'scripts/find-xxhash.js'],
     prepare: checkCompiler,
     // Through npm: only its scripts know npm's bundled node-gyp and its `nodedir` setting.
     command: npm('run', '--loglevel=error', 'build:native', ...nodeHeaders()),

@@ -1,6 +1,6 @@
 // Builds the native checksum benchmark as the native tests are built, without sanitizers, and runs it.
 //
-//   node bench/native/run.mjs [rounds] [milliseconds]
+//   node bench/native/run.mjs [rounds] [milliseconds] [text]
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { configure } from '../../scripts/native-tests.mjs';

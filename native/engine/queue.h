@@ -81,8 +81,8 @@ class Queue {
 
   // Any thread, several at once. Waits for the thread to end, at most until `deadline_ns`
   // (CLOCK_MONOTONIC); after that it is orphaned: it lives on by itself, with everything it may
-  // touch, until its device answers or the process ends, and notifies nobody. False if this call, or
-  // another, has orphaned it.
+  // touch, until its device answers or the process ends, and notifies nobody. False if this call,
+  // or another, has orphaned it.
   bool End(uint64_t deadline_ns);
 
   // --- JavaScript thread ---

@@ -97,7 +97,7 @@ describe('copied transfers', () => {
 
   it('take no notice of what a subclass does', async () => {
     class Sly extends Uint8Array {
-      static override get [Symbol.species](): Uint8ArrayConstructor {
+      static get [Symbol.species](): Uint8ArrayConstructor {
         throw new Error('species');
       }
       override set(): void {

@@ -30,9 +30,9 @@ function summary({ code, signal, hung, stderr }: ProgramEnd) {
 describe('a process that ends with 128 reads in flight', () => {
   it.each([
     ['process.exit()', 'exit', 100],
-    ['process.exit() from the continuation of a read', 'exitInContinuation', 20],
-    ['process.exit() while copied reads are under way', 'exitWhileCopying', 20],
-    ['process.exit() while the engine closes', 'exitWhileClosing', 20],
+    ['process.exit() from the continuation of a read', 'exitInContinuation', 10],
+    ['process.exit() while copied reads are under way', 'exitWhileCopying', 10],
+    ['process.exit() while the engine closes', 'exitWhileClosing', 10],
   ])('ends by %s with the code asked for', { timeout: 60_000 }, async (_, way, runs) => {
     await runMany(runs, { args: [numberedFile(FILE_BLOCKS), way] }, (end) => {
       expect(summary(end)).toEqual({ code: 42, signal: null, hung: false, stderr: '' });
@@ -41,8 +41,8 @@ describe('a process that ends with 128 reads in flight', () => {
 
   it.each([
     ['an uncaught exception', 'throw', 50],
-    ['an unhandled rejection', 'reject', 20],
-    ['an exception in the continuation of a read', 'throwInContinuation', 20],
+    ['an unhandled rejection', 'reject', 10],
+    ['an exception in the continuation of a read', 'throwInContinuation', 10],
   ])('ends by %s as any process does', { timeout: 60_000 }, async (_, way, runs) => {
     await runMany(runs, { args: [numberedFile(FILE_BLOCKS), way] }, (end) => {
       expect(summary(end)).toMatchObject({ code: 1, signal: null, hung: false });
@@ -52,8 +52,8 @@ describe('a process that ends with 128 reads in flight', () => {
 
   it.each([
     ['SIGTERM', 50],
-    ['SIGINT', 20],
-    ['SIGKILL', 20],
+    ['SIGINT', 10],
+    ['SIGKILL', 10],
   ] as const)('ends by %s', { timeout: 60_000 }, async (signal, runs) => {
     const options: ProgramOptions = {
       args: [numberedFile(FILE_BLOCKS), 'run'],

@@ -18,15 +18,15 @@ const MAPPINGS_SLACK = 40;
 describe('a worker that ends', () => {
   it.each([
     ['by terminate(), with 128 reads in flight', 'reads', 100],
-    ['by terminate(), with 128 copied reads in flight', 'copies', 30],
-    ['by terminate(), with a batch of 128 in flight', 'batches', 30],
+    ['by terminate(), with 128 copied reads in flight', 'copies', 20],
+    ['by terminate(), with a batch of 128 in flight', 'batches', 20],
     ['by terminate(), while its engine starts', 'starting', 50],
     ['by terminate(), while it opens files', 'opening', 50],
-    ['by terminate(), while its engines close', 'closing', 30],
-    ['because the worker around it is terminated', 'nested', 20],
-    ['by process.exit(), with 128 reads in flight', 'exit', 30],
-    ['by an uncaught exception, with 128 reads in flight', 'throw', 30],
-    ['of itself, with engine, file and leases open', 'nothing', 30],
+    ['by terminate(), while its engines close', 'closing', 20],
+    ['because the worker around it is terminated', 'nested', 10],
+    ['by process.exit(), with 128 reads in flight', 'exit', 20],
+    ['by an uncaught exception, with 128 reads in flight', 'throw', 20],
+    ['of itself, with engine, file and leases open', 'nothing', 20],
   ])('%s', { timeout: 60_000 }, async (_, mode, rounds) => {
     const left = await runForJson<Left>('lifecycle/programs/workers.cjs', {
       args: [numberedFile(), String(rounds), mode],

@@ -45,7 +45,7 @@ export async function rejection(attempt: () => Promise<unknown>): Promise<unknow
   throw new Error(`resolved to ${inspect(outcome.value)}, instead of rejecting`);
 }
 
-export function expectRefusal(error: unknown, { code, name, naming = [] }: Refusal): void {
+function expectRefusal(error: unknown, { code, name, naming = [] }: Refusal): void {
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({ code, ...(name !== undefined && { name }) });
   for (const text of naming) expect((error as Error).message).toContain(text);
