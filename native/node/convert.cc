@@ -13,34 +13,36 @@ bool Refuse(Napi::Env env, const char* name, const char* expected) {
   return false;
 }
 
+// False if there is no value: a getter threw, or the worker is being terminated. An empty value has
+// no environment either, so it must not be asked for one.
+bool Get(const Napi::Object& from, const char* name, Napi::Value* value) {
+  *value = from.Get(name);
+  return !value->IsEmpty() && !from.Env().IsExceptionPending();
+}
+
 // The array's elements one by one; `read` returns false with an exception pending.
 template <typename Read>
 bool ReadArray(const Napi::Object& from, const char* name, uint32_t max_length, Read read) {
-  const Napi::Value value = from.Get(name);
-  if (from.Env().IsExceptionPending()) return false;
+  Napi::Value value;
+  if (!Get(from, name, &value)) return false;
   if (!value.IsArray()) return Refuse(from.Env(), name, "an array");
   const auto array = value.As<Napi::Array>();
   const uint32_t length = array.Length();
   if (length > max_length) return Refuse(from.Env(), name, "shorter");
   for (uint32_t i = 0; i < length; ++i) {
     const Napi::Value element = array.Get(i);
-    if (from.Env().IsExceptionPending() || !read(element)) return false;
+    if (element.IsEmpty() || !read(element)) return false;
   }
   return true;
 }
 
 constexpr uint32_t kMaxArray = 8192;
 
-// False if a getter threw, which leaves no value.
-bool Get(const Napi::Object& from, const char* name, Napi::Value* value) {
-  *value = from.Get(name);
-  return !from.Env().IsExceptionPending();
-}
-
 }  // namespace
 
 bool ReadInteger(const Napi::Value& value, const char* name, double min, double max,
                  double* result) {
+  if (value.IsEmpty()) return false;
   if (!value.IsNumber()) return Refuse(value.Env(), name, "a number");
   const double number = value.As<Napi::Number>().DoubleValue();
   if (!(number >= min && number <= max) || number != std::trunc(number)) {

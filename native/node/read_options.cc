@@ -21,7 +21,7 @@ constexpr uint32_t kMaxSlabBytes = 64U << 20;
 
 bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
   const Napi::Value queues = from.Get("queueCpus");
-  if (from.Env().IsExceptionPending()) return false;
+  if (queues.IsEmpty()) return false;
   if (!queues.IsArray()) {
     Napi::TypeError::New(from.Env(), "queueCpus must be an array").ThrowAsJavaScriptException();
     return false;
@@ -35,7 +35,7 @@ bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
     std::vector<uint32_t> cpus;
     Napi::Object holder = Napi::Object::New(from.Env());
     const Napi::Value cpus_value = lists.Get(i);
-    if (from.Env().IsExceptionPending()) return false;
+    if (cpus_value.IsEmpty()) return false;
     holder.Set("cpus", cpus_value);
     if (!ReadField(holder, "cpus", 0, kMaxCpus - 1, &cpus)) return false;
     options->queue_cpus.emplace_back(cpus.begin(), cpus.end());

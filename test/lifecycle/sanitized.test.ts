@@ -36,6 +36,8 @@ function sanitizedEnv(skip: TestContext['skip']): NodeJS.ProcessEnv {
     // Node itself leaves things behind at its end.
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'halt_on_error=1',
+    // Forgotten leases are warned about; only a sanitizer shall be heard here.
+    NODE_NO_WARNINGS: '1',
   };
 }
 

@@ -206,7 +206,7 @@ describe('the installed package', () => {
 
       async function copy(from: BlockTarget, to: BlockTarget, lease: Lease): Promise<number> {
         const bytes: number = await from.read(0, lease);
-        const { transferred }: { transferred: Uint32Array } = await to.writeBatch(
+        const { transferred }: { transferred: Float64Array } = await to.writeBatch(
           [{ offset: 0, buffer: lease }],
           { durable: true },
         );

@@ -7,7 +7,9 @@
 
 #include <condition_variable>
 #include <future>
+#include <memory>
 #include <mutex>
+#include <thread>
 
 #include "base/clock.h"
 
@@ -64,15 +66,21 @@ TEST_CASE("ControlThread: what waits when it stops never runs, and what runs may
   std::promise<void> finish;
   bool finished = false;
   bool second_ran = false;
+  auto second = std::make_shared<int>();
+  const std::weak_ptr<int> waiting = second;
   control.Post({[&] {
                   begun.set_value();
                   finish.get_future().wait();
                   finished = true;
                 },
                 [] {}});
-  control.Post({[&] { second_ran = true; }, [] {}});
+  control.Post({[&second_ran, held = std::move(second)] { second_ran = true; }, [] {}});
   begun.get_future().wait();
-  std::thread helper([&] { finish.set_value(); });
+  // The first ends only when Stop() has forgotten the second.
+  std::thread helper([&] {
+    while (!waiting.expired()) std::this_thread::yield();
+    finish.set_value();
+  });
   CHECK(control.Stop(kNever));
   helper.join();
   CHECK(finished);
