@@ -16,7 +16,8 @@ const ADDON = path.join(root, 'build-cmake', 'asan', 'ringbolt.node');
 function newestSourceMs(): number {
   const folder = path.join(root, 'native');
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return Math.max(...names.map((name) => statSync(path.join(folder, name)).mtimeMs));
+  const sources = names.filter((name) => /\.(cc|h)$/.test(name));
+  return Math.max(...sources.map((name) => statSync(path.join(folder, name)).mtimeMs));
 }
 
 /** What makes a program load the sanitized addon. Skips the test where there is none. */
