@@ -152,19 +152,11 @@ export class BlockFile implements BlockTarget {
       const { ioClass } = readModes(options, false);
       if (this.#closing !== undefined) throw closedError('file', this.path);
       if (this.#nextFlush !== undefined) return this.#nextFlush;
-      if (this.#flushing === undefined) {
-        this.#flushing = this.#runFlush(ioClass).finally(() => {
-          this.#flushing = undefined;
-        });
-        return this.#flushing;
-      }
+      if (this.#flushing === undefined) return this.#startFlush(ioClass);
       // The one that runs began before this call, so it does not cover all that it must.
       const startNext = () => {
         this.#nextFlush = undefined;
-        this.#flushing = this.#runFlush(ioClass).finally(() => {
-          this.#flushing = undefined;
-        });
-        return this.#flushing;
+        return this.#startFlush(ioClass);
       };
       this.#nextFlush = this.#flushing.then(startNext, startNext);
       return this.#nextFlush;
@@ -211,6 +203,13 @@ export class BlockFile implements BlockTarget {
       create: (host, path, opened) => new BlockFile(SECRET, host, path, opened),
       install: (file) => file.#install(),
     };
+  }
+
+  #startFlush(ioClass: number): Promise<void> {
+    this.#flushing = this.#runFlush(ioClass).finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
   }
 
   async #runFlush(ioClass: number): Promise<void> {

@@ -1,7 +1,6 @@
 // Who is told when an operation has ended: a promise, or a batch.
 
-import type { RingboltError } from '../errors.js';
-import { systemError } from '../errors.js';
+import { systemError, type RingboltError } from '../errors.js';
 import { FLAG_DURABLE, OpKind } from '../native.js';
 import type { Operation, Sink } from '../schedule/operation.js';
 import type { BatchResult } from './block-target.js';

@@ -12,8 +12,7 @@
 import { performance } from 'node:perf_hooks';
 import { ringboltError } from '../errors.js';
 import { leases } from '../memory/lease.js';
-import type { OpKind } from '../native.js';
-import { type NativeEngine } from '../native.js';
+import type { NativeEngine, OpKind } from '../native.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
 import { IO_CLASSES, Operation, type FileRef, type Sink } from './operation.js';
