@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -35,11 +36,16 @@ constexpr uint32_t kMaxCopyBytes = 32 * 1024;
 constexpr uint32_t kCopyBatch = 32;
 
 int32_t CopyTransfer(const BackendOp& op) {
-  const iovec part{op.data, op.length};
   const auto offset = static_cast<off_t>(op.offset);
-  const ssize_t result = op.kind == OpKind::kRead
-                             ? preadv2(op.fd, &part, 1, offset, 0)
-                             : pwritev2(op.fd, &part, 1, offset, op.durable ? RWF_DSYNC : 0);
+  ssize_t result = 0;
+  if (op.kind == OpKind::kRead) {
+    result = pread(op.fd, op.data, op.length, offset);
+  } else if (op.durable) {
+    const iovec part{op.data, op.length};
+    result = pwritev2(op.fd, &part, 1, offset, RWF_DSYNC);
+  } else {
+    result = pwrite(op.fd, op.data, op.length, offset);
+  }
   return result >= 0 ? static_cast<int32_t>(result) : -errno;
 }
 
