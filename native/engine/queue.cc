@@ -7,22 +7,15 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
-#include <cstring>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "engine/slot_reader.h"
 #include "topology/affinity.h"
 
 namespace ringbolt {
 
 namespace {
-
-constexpr double kMaxOffset = 9007199254740991.0;  // 2^53 - 1, Number.MAX_SAFE_INTEGER
-
-// EINTR and EAGAIN are retried at once; a device that answers nothing else for this long has
-// failed.
-constexpr uint32_t kMaxRetries = 128;
 
 constexpr uint32_t kReapBatch = 256;
 
@@ -49,38 +42,22 @@ int32_t CopyTransfer(const BackendOp& op) {
   return result >= 0 ? static_cast<int32_t>(result) : -errno;
 }
 
-// The one copy of a slot. JavaScript may write to the original at any time; word-wise atomic loads
-// make the compiler read each word exactly once, so that what was checked is what is used.
-OpSlot CopySlot(const OpSlot& shared) {
-  std::array<uint64_t, sizeof(OpSlot) / sizeof(uint64_t)> words;
-  const auto* from = reinterpret_cast<const uint64_t*>(&shared);
-  for (size_t i = 0; i < words.size(); ++i) words[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
-  OpSlot copy;
-  std::memcpy(&copy, words.data(), sizeof copy);
-  return copy;
-}
-
-bool IsSafeOffset(double offset) {
-  return offset >= 0 && offset <= kMaxOffset && offset == std::trunc(offset);  // false for NaN
-}
-
 }  // namespace
 
 Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
              std::shared_ptr<FileTable> files, CompletionListener* listener)
     : options_(options),
       pool_(std::move(pool)),
-      files_(std::move(files)),
       listener_(listener),
       submissions_(NextPowerOfTwo(options.depth + kControlSlots)),
-      completions_(NextPowerOfTwo(options.depth + kControlSlots)) {
+      completions_(NextPowerOfTwo(options.depth + kControlSlots)),
+      queue_files_(std::move(files)) {
   RB_CHECK(options.depth >= 1 && options.depth <= kMaxDepth);
   RB_CHECK(options.backend_factory != nullptr);
   pending_.resize(capacity());
   for (uint32_t index = capacity(); index > 0; --index) free_pending_.push_back(index - 1);
   to_hand_over_.reserve(capacity());
   to_copy_.reserve(capacity());
-  queue_files_.resize(files_->capacity());
 }
 
 Queue::~Queue() = default;
@@ -189,7 +166,7 @@ void Queue::SetUp() {
   cpus_got_ = CurrentCpus();
   std::unique_ptr<Backend> backend;
   status = options_.backend_factory({.max_in_flight = capacity(),
-                                     .max_files = files_->capacity(),
+                                     .max_files = queue_files_.capacity(),
                                      .without = options_.without_features},
                                     &backend);
   const std::lock_guard lock(mutex_);
@@ -242,12 +219,14 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
     case SlotKind::kRead:
     case SlotKind::kWrite:
     case SlotKind::kDataSync:
-      error = PrepareTransfer(slot, &op, &traits);
+      error = ReadTransfer(slot, queue_files_, *pool_, &op, &traits);
       break;
     case SlotKind::kInstallFile:
-      return Complete(slot.token, -InstallFile(slot), 0);
+      return Complete(slot.token,
+                      -queue_files_.Install({slot.file, slot.file_generation}, backend_.get()), 0);
     case SlotKind::kRemoveFile:
-      return Complete(slot.token, -RemoveFile(slot), 0);
+      return Complete(slot.token,
+                      -queue_files_.Remove({slot.file, slot.file_generation}, backend_.get()), 0);
     default:
       error = EINVAL;
   }
@@ -260,7 +239,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   RB_CHECK(!free_pending_.empty());  // Kick() admits no more than there are
   const uint32_t index = free_pending_.back();
   free_pending_.pop_back();
-  Pending& pending = pending_[index];
+  PendingOp& pending = pending_[index];
   pending.generation = (pending.generation + 1) & INT32_MAX;
   pending.in_use = true;
   pending.token = slot.token;
@@ -277,55 +256,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   const bool copy = traits.in_memory && op.kind != OpKind::kDataSync && op.length <= kMaxCopyBytes;
   (copy ? to_copy_ : to_hand_over_).push_back(pending.op);
   ++in_flight_;
-  if (op.kind != OpKind::kNop) ++queue_files_[op.file_slot].in_flight;
-}
-
-int Queue::PrepareTransfer(const OpSlot& slot, BackendOp* op, FileTraits* traits) {
-  const QueueFile* file = FindFile(slot);
-  if (file == nullptr) return EBADF;
-  op->fd = file->file.fd;
-  op->file_slot = slot.file;
-  if (static_cast<SlotKind>(slot.kind) == SlotKind::kDataSync) {
-    op->kind = OpKind::kDataSync;
-    return 0;
-  }
-  *traits = file->file.traits;
-  if (slot.length == 0 || slot.length > INT32_MAX || !IsSafeOffset(slot.offset)) return EINVAL;
-  op->offset = static_cast<uint64_t>(slot.offset);
-  op->length = slot.length;
-  if (!IsAligned(op->offset | op->length | slot.slab_offset, traits->alignment)) return EINVAL;
-  op->data = pool_->Resolve(slot.slab, slot.slab_offset, slot.length);
-  if (op->data == nullptr) return EFAULT;
-  op->kind = static_cast<SlotKind>(slot.kind) == SlotKind::kRead ? OpKind::kRead : OpKind::kWrite;
-  op->durable = op->kind == OpKind::kWrite && (slot.flags & kFlagDurable) != 0;
-  return 0;
-}
-
-Queue::QueueFile* Queue::FindFile(const OpSlot& slot) {
-  if (slot.file >= queue_files_.size()) return nullptr;
-  QueueFile& file = queue_files_[slot.file];
-  return file.installed && file.generation == slot.file_generation ? &file : nullptr;
-}
-
-int Queue::InstallFile(const OpSlot& slot) {
-  if (slot.file >= queue_files_.size() || queue_files_[slot.file].installed) return EBADF;
-  QueueFile& file = queue_files_[slot.file];
-  if (!files_->Install({slot.file, slot.file_generation}, &file.file)) return EBADF;
-  file.installed = true;
-  file.generation = slot.file_generation;
-  file.in_flight = 0;
-  backend_->RegisterFile(slot.file, file.file.fd);
-  return 0;
-}
-
-int Queue::RemoveFile(const OpSlot& slot) {
-  QueueFile* file = FindFile(slot);
-  if (file == nullptr) return EBADF;
-  if (file->in_flight != 0) return EBUSY;
-  backend_->RegisterFile(slot.file, -1);
-  file->installed = false;
-  files_->Uninstall(slot.file);
-  return 0;
+  if (op.kind != OpKind::kNop) queue_files_.Begin(op.file_slot);
 }
 
 void Queue::HandOver() {
@@ -385,81 +316,26 @@ void Queue::ReapAll() {
 void Queue::Finish(const BackendResult& result, uint64_t now_ns) {
   const auto index = static_cast<uint32_t>(result.id);
   RB_CHECK(index < pending_.size());
-  Pending& pending = pending_[index];
+  PendingOp& pending = pending_[index];
   RB_CHECK(pending.in_use && pending.op.id == result.id);  // exactly one result for each operation
 
-  const int64_t outcome = Judge(&pending, result.result);
+  const int64_t outcome = Judge(&pending, result.result, cancelled_, &counters_);
   if (outcome == kAgain) {
     to_hand_over_.push_back(pending.op);
     return;
   }
-  Count(pending, outcome, now_ns);
-  if (pending.op.kind != OpKind::kNop) --queue_files_[pending.op.file_slot].in_flight;
+  CountOutcome(pending, outcome, now_ns,
+               &counters_.classes[static_cast<uint32_t>(pending.io_class)]);
+  if (pending.op.kind != OpKind::kNop) queue_files_.End(pending.op.file_slot);
   --in_flight_;
   pending.in_use = false;
   free_pending_.push_back(index);
   Complete(pending.token, static_cast<int32_t>(outcome), pending.done);
 }
 
-// The one policy for interruptions and short transfers, whatever the backend.
-int64_t Queue::Judge(Pending* pending, int32_t result) {
-  BackendOp& op = pending->op;
-  if (result == -EINTR || result == -EAGAIN) {
-    if (cancelled_ || ++pending->retries > kMaxRetries) return result;
-    counters_.retries.Add(1);
-    return kAgain;
-  }
-  if (result < 0) return result;
-  if (op.kind != OpKind::kRead && op.kind != OpKind::kWrite) return 0;
-
-  auto moved = std::min(static_cast<uint32_t>(result), op.length);
-  if (moved == op.length) return pending->done += moved;
-  if (op.kind == OpKind::kRead) {
-    // Nothing more, or a tail that is not a whole block: the end of the file. Going on from within
-    // a block would be EINVAL on a direct file.
-    if (moved == 0 || !IsAligned(moved, pending->granularity)) return pending->done += moved;
-  } else {
-    if (moved == 0) return -EIO;  // no progress and no reason
-    moved = static_cast<uint32_t>(AlignDown(moved, pending->granularity));
-  }
-  if (cancelled_) return -ECANCELED;
-  if (moved == 0 && ++pending->retries > kMaxRetries) return -EIO;
-  if (moved != 0) pending->retries = 0;
-  counters_.continuations.Add(1);
-  pending->done += moved;
-  op.offset += moved;
-  op.length -= moved;
-  op.data = static_cast<uint8_t*>(op.data) + moved;
-  return kAgain;
-}
-
-void Queue::Count(const Pending& pending, int64_t outcome, uint64_t now_ns) {
-  ClassCounters& counters = counters_.classes[static_cast<uint32_t>(pending.io_class)];
-  if (outcome < 0) counters.errors.Add(1);
-  switch (pending.op.kind) {
-    case OpKind::kNop:
-      counters.nops.Add(1);
-      break;
-    case OpKind::kRead:
-      counters.reads.Add(1);
-      counters.bytes_read.Add(pending.done);
-      break;
-    case OpKind::kWrite:
-      counters.writes.Add(1);
-      counters.bytes_written.Add(pending.done);
-      break;
-    case OpKind::kDataSync:
-      counters.syncs.Add(1);
-      break;
-  }
-  counters.waiting.Add(pending.handed_ns - pending.submitted_ns);
-  counters.kernel.Add(now_ns - pending.handed_ns);
-  counters.total.Add(now_ns - pending.submitted_ns);
-}
-
 void Queue::CancelAll() {
   cancelled_ = true;
-  for (const Pending& pending : pending_) {
+  for (const PendingOp& pending : pending_) {
     if (pending.in_use) backend_->Cancel(pending.op.id);
   }
 }
@@ -485,9 +361,7 @@ void Queue::PublishCompletions() {
 }
 
 void Queue::TearDown() {
-  for (uint32_t slot = 0; slot < queue_files_.size(); ++slot) {
-    if (queue_files_[slot].installed) files_->Uninstall(slot);
-  }
+  queue_files_.UninstallAll();
   const std::lock_guard lock(mutex_);
   backend_.reset();
   exited_ = true;

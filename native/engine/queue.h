@@ -28,6 +28,8 @@
 #include "engine/counters.h"
 #include "engine/file_table.h"
 #include "engine/op_slot.h"
+#include "engine/pending_op.h"
+#include "engine/queue_files.h"
 #include "io/backend.h"
 #include "memory/slab_pool.h"
 
@@ -122,57 +124,25 @@ class Queue {
   [[nodiscard]] const Status& bind_status() const { return bind_status_; }
 
  private:
-  // An operation that the backend has, or will have again after a retry or a short transfer.
-  struct Pending {
-    BackendOp op;  // what remains
-    uint64_t submitted_ns = 0;
-    uint64_t handed_ns = 0;
-    uint32_t token = 0;
-    uint32_t done = 0;         // bytes
-    uint32_t retries = 0;      // since the last progress
-    uint32_t granularity = 1;  // where a transfer that stopped short may go on
-    uint32_t generation = 0;
-    IoClass io_class = IoClass::kForeground;
-    bool in_use = false;
-  };
-  struct QueueFile {
-    bool installed = false;
-    uint32_t generation = 0;
-    uint32_t in_flight = 0;
-    FileTable::Installed file;
-  };
-
   bool WaitExited(uint64_t deadline_ns);
   void Run();
   void SetUp();
   [[nodiscard]] bool Finished() const;
   void TakeSubmissions();
   void Accept(const OpSlot& slot, uint64_t now_ns);
-  // 0, or the errno with which the slot is refused.
-  int PrepareTransfer(const OpSlot& slot, BackendOp* op, FileTraits* traits);
-  int InstallFile(const OpSlot& slot);
-  int RemoveFile(const OpSlot& slot);
-  QueueFile* FindFile(const OpSlot& slot);
   void HandOver();
   void CopyNow();
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
-  // What to do with a result: a number of bytes or -errno to settle with, or kAgain to go on with
-  // what remains.
-  int64_t Judge(Pending* pending, int32_t result);
-  void Count(const Pending& pending, int64_t outcome, uint64_t now_ns);
   void CancelAll();
   void Complete(uint32_t token, int32_t result, uint32_t bytes_done);
   void PublishCompletions();
   void TearDown();
 
-  static constexpr int64_t kAgain = INT64_MIN;
-
   // Set before the thread starts, constant afterwards.
   const QueueOptions options_;
   const std::shared_ptr<SlabPool> pool_;
-  const std::shared_ptr<FileTable> files_;
   CompletionListener* const listener_;
 
   SpscRing<OpSlot> submissions_;
@@ -190,11 +160,11 @@ class Queue {
 
   // Queue thread.
   alignas(kCacheLineBytes) std::unique_ptr<Backend> backend_;
-  std::vector<Pending> pending_;
+  std::vector<PendingOp> pending_;
   std::vector<uint32_t> free_pending_;
   std::vector<BackendOp> to_hand_over_;
   std::vector<BackendOp> to_copy_;  // on files in memory
-  std::vector<QueueFile> queue_files_;
+  QueueFiles queue_files_;
   uint32_t in_flight_ = 0;
   uint32_t staged_ = 0;  // completions written and not yet published
   bool cancelled_ = false;
