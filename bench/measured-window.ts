@@ -3,7 +3,7 @@
 //   start ── warm-up ──▶│◀──── measured ────▶│
 //                       └ CPU time is read at both ends ┘
 //
-// There is no timer. Whoever completes operations says when, and the first completion beyond an end closes or opens the
+// There is no timer. Whoever completes operations says when, and the first timed one beyond an end closes or opens the
 // window: a busy event loop would make a timer late, and the two readings of CPU time would then not match the counted
 // operations. What was in flight at an end counts where it completes.
 
@@ -54,6 +54,12 @@ export class MeasuredWindow {
       this.#open(nowMs);
     }
     return true;
+  }
+
+  /** Counts an operation of which nobody knows when it completed: now. Returns whether to go on. */
+  completedUntimed(): boolean {
+    if (this.#phase === 'measured') this.#ops++;
+    return this.#phase !== 'over';
   }
 
   #open(nowMs: number): void {

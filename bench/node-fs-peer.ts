@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import { Engine } from '../lib/index.js';
 import { AccessPattern } from './access-pattern.js';
 import { MeasuredWindow } from './measured-window.js';
+import { OpTimer, opsPerSample } from './op-timer.js';
 import type { IoTask, Measurement } from './protocol.js';
 import { acquireFilled, poolBytes } from './ringbolt-peer.js';
 import { writes } from './workloads.js';
@@ -24,7 +25,11 @@ export async function measureNodeFs(task: IoTask): Promise<Measurement> {
   const fd = fs.openSync(task.path, access | (task.direct ? fs.constants.O_DIRECT : 0));
   const pattern = new AccessPattern(workload, task.sizeBytes, task.seed);
   const window = new MeasuredWindow(task);
-  await Promise.all(leases.map(({ buffer }) => transferChain(fd, buffer, pattern, window)));
+  const stride = opsPerSample(workload, depth);
+  const chains = leases.map(({ buffer }, place) =>
+    transferChain(fd, buffer, pattern, new OpTimer(window, stride, place)),
+  );
+  await Promise.all(chains);
   const measurement = window.measurement(workload.blockBytes, undefined);
   fs.closeSync(fd);
   for (const lease of leases) lease.release();
@@ -37,23 +42,20 @@ function transferChain(
   fd: number,
   buffer: Buffer,
   pattern: AccessPattern,
-  window: MeasuredWindow,
+  timer: OpTimer,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    let begunMs = performance.now();
     const next = (): void => {
       const offset = pattern.nextOffset();
       if (pattern.nextIsRead()) fs.read(fd, buffer, 0, buffer.length, offset, settled);
       else fs.write(fd, buffer, 0, buffer.length, offset, settled);
     };
     const settled = (error: Error | null, bytes: number): void => {
-      const nowMs = performance.now();
       if (error !== null) {
         reject(error);
       } else if (bytes !== buffer.length) {
         reject(new Error(`Short transfer of ${bytes} bytes`));
-      } else if (window.completed(begunMs, nowMs)) {
-        begunMs = nowMs;
+      } else if (timer.completed()) {
         next();
       } else {
         resolve();

@@ -2,6 +2,7 @@
 
 import { columns, shortNumber, wholeNumber } from './columns.js';
 import type { Environment } from './environment.js';
+import { NOOPS_A_SAMPLE, OPS_A_SAMPLE, SAMPLED_FROM_DEPTH } from './op-timer.js';
 import type { BenchReport, Ratio, Result } from './results.js';
 
 const MB = 1e6;
@@ -82,8 +83,16 @@ function formatLegend({ results, ratios }: BenchReport): string {
       `Ratios are ringbolt's figure by the peer's, median of pairs; ${WORSE} ringbolt does worse.`,
     );
   }
-  if (results.some(({ workload }) => workload.startsWith('noop-batches'))) {
-    lines.push('Latencies of no-ops: one of 64 is timed; in batches, a whole batch is.');
+  if (results.some(({ opsPerSample }) => opsPerSample === OPS_A_SAMPLE)) {
+    lines.push(
+      `Latencies with ${SAMPLED_FROM_DEPTH} or more in flight: ` +
+        `ringbolt and node:fs time one operation of ${OPS_A_SAMPLE}; fio times all.`,
+    );
+  }
+  if (results.some(({ workload }) => workload.startsWith('noop-'))) {
+    lines.push(
+      `Latencies of no-ops: one of ${NOOPS_A_SAMPLE} is timed; in batches, a whole batch is.`,
+    );
   }
   return lines.join('\n');
 }

@@ -4,6 +4,8 @@
 // as a measurement.
 
 import type { Environment } from './environment.js';
+import { opsPerSample } from './op-timer.js';
+import type { FioPeer } from './peers.js';
 import type { Comparison, Skipped, Step } from './plan.js';
 import type { LatencyUs, Measurement, Outcome } from './protocol.js';
 import { bootstrapMedian, median, spread, type Interval } from './statistics.js';
@@ -40,6 +42,8 @@ interface ResultBase {
   readonly peer: string;
   readonly depth: number;
   readonly blockBytes: number;
+  /** One of so many operations was timed; null where the peer measures no latencies. */
+  readonly opsPerSample: number | null;
   readonly rounds: readonly Round[];
 }
 /** Medians over the rounds that did not fail. */
@@ -74,7 +78,7 @@ export interface FioCommand {
 }
 
 export interface BenchReport {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly environment: Environment;
   /** `engine.info` of ringbolt's first measurement; null if there was none. */
   readonly engine: unknown;
@@ -112,10 +116,20 @@ export function summarize(
         .filter(({ step }) => step.comparison === comparison && step.peer === peer)
         .map(({ step, outcome }) => toRound(step.round, outcome));
       const { workload, depth } = comparison;
-      const { blockBytes } = workload;
-      return toResult({ workload: workload.name, peer: peer.name, depth, blockBytes, rounds });
+      return toResult({
+        workload: workload.name,
+        peer: peer.name,
+        depth,
+        blockBytes: workload.blockBytes,
+        opsPerSample: peer.kind === 'node' ? opsPerSample(workload, depth) : fioSample(peer),
+        rounds,
+      });
     }),
   );
+}
+
+function fioSample({ latencies }: FioPeer): number | null {
+  return latencies ? 1 : null;
 }
 
 function toRound(round: number, outcome: Outcome<Measurement>): Round {

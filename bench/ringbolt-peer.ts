@@ -1,13 +1,13 @@
 // ringbolt as a user would call it: `depth` asynchronous loops, each awaiting one operation at a time on a lease of its
 // own. Runs in a worker process.
 //
-// An iteration reads the clock once: the end of one operation is the beginning of the next, so that a latency includes
-// the few nanoseconds in which the loop chooses an offset.
+// Where each operation is timed, a latency includes the few nanoseconds in which the loop chooses an offset.
 
 import { randomFillSync } from 'node:crypto';
 import { Engine, type BlockFile, type Lease } from '../lib/index.js';
 import { AccessPattern } from './access-pattern.js';
 import { MeasuredWindow } from './measured-window.js';
+import { OpTimer, opsPerSample } from './op-timer.js';
 import type { IoTask, Measurement, NoopTask } from './protocol.js';
 import { writes } from './workloads.js';
 
@@ -30,7 +30,11 @@ export async function measureRingbolt(task: IoTask): Promise<Measurement> {
   const leases = acquireFilled(engine, depth, workload.blockBytes);
   const pattern = new AccessPattern(workload, task.sizeBytes, task.seed);
   const window = new MeasuredWindow(task);
-  await Promise.all(leases.map((lease) => transferLoop(file, lease, pattern, window)));
+  const stride = opsPerSample(workload, depth);
+  const loops = leases.map((lease, place) =>
+    transferLoop(file, lease, pattern, new OpTimer(window, stride, place)),
+  );
+  await Promise.all(loops);
   const measurement = window.measurement(workload.blockBytes, engine.info);
   for (const lease of leases) lease.release();
   await file.close();
@@ -42,11 +46,10 @@ async function transferLoop(
   file: BlockFile,
   lease: Lease,
   pattern: AccessPattern,
-  window: MeasuredWindow,
+  timer: OpTimer,
 ): Promise<void> {
   const blockBytes = lease.buffer.length;
-  let begunMs = performance.now();
-  for (;;) {
+  do {
     const offset = pattern.nextOffset();
     if (pattern.nextIsRead()) {
       const bytes = await file.read(offset, lease);
@@ -54,10 +57,7 @@ async function transferLoop(
     } else {
       await file.write(offset, lease);
     }
-    const nowMs = performance.now();
-    if (!window.completed(begunMs, nowMs)) return;
-    begunMs = nowMs;
-  }
+  } while (timer.completed());
 }
 
 /** Leases full of random bytes: a device that compresses or looks for zeros must not gain by it. */
@@ -74,8 +74,6 @@ export function poolBytes(bufferBytes: number): number {
   return Math.ceil(bufferBytes / MIB) * MIB + MIB;
 }
 
-/** So many no-ops for each reading of the clock, which would otherwise be a good part of what is measured. */
-const NOOPS_A_SAMPLE = 64;
 /** Batches in flight: while one is answered and asked for again, the queue has others to work on. */
 const BATCHES_IN_FLIGHT = 4;
 
@@ -87,9 +85,10 @@ export async function measureNoops(task: NoopTask): Promise<Measurement> {
     ...(task.queues !== undefined && { queues: task.queues }),
   });
   const window = new MeasuredWindow(task);
+  const stride = opsPerSample(task.workload, depth);
   const loops =
     task.workload.mode === 'promises'
-      ? Array.from({ length: depth }, () => noopLoop(engine, window))
+      ? Array.from({ length: depth }, () => noopLoop(engine, window, stride))
       : Array.from({ length: BATCHES_IN_FLIGHT }, () => noopBatchLoop(engine, depth, window));
   await Promise.all(loops);
   const measurement = window.measurement(0, engine.info);
@@ -97,12 +96,12 @@ export async function measureNoops(task: NoopTask): Promise<Measurement> {
   return measurement;
 }
 
-async function noopLoop(engine: Engine, window: MeasuredWindow): Promise<void> {
+async function noopLoop(engine: Engine, window: MeasuredWindow, stride: number): Promise<void> {
   for (;;) {
-    for (let i = 1; i < NOOPS_A_SAMPLE; i++) await engine.noop();
+    for (let i = 1; i < stride; i++) await engine.noop();
     const begunMs = performance.now();
     await engine.noop();
-    if (!window.completed(begunMs, performance.now(), NOOPS_A_SAMPLE)) return;
+    if (!window.completed(begunMs, performance.now(), stride)) return;
   }
 }
 

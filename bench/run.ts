@@ -203,7 +203,7 @@ function makeReport(
 ): BenchReport {
   const results = summarize(plan.comparisons, finished);
   return {
-    schema: 1,
+    schema: 2,
     environment,
     engine: engineInfo(finished),
     results,

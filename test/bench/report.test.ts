@@ -42,6 +42,7 @@ function measured(peer: string, iops: number): MeasuredResult {
     peer,
     depth: 128,
     blockBytes: 4096,
+    opsPerSample: 8,
     rounds: [],
     iops,
     bytesPerSecond: iops * 4096,
@@ -53,18 +54,19 @@ function measured(peer: string, iops: number): MeasuredResult {
 }
 
 const report: BenchReport = {
-  schema: 1,
+  schema: 2,
   environment,
   engine: { backend: 'io_uring', queues: [{}] },
   results: [
     measured('ringbolt', 144_946),
-    { ...measured('fio', 157_038), latencyUs: null },
+    { ...measured('fio', 157_038), latencyUs: null, opsPerSample: null },
     {
       status: 'failed',
       workload: 'rand-read-4k-qd128',
       peer: 'node-fs',
       depth: 128,
       blockBytes: 4096,
+      opsPerSample: 8,
       rounds: [],
       error: 'EACCES: not allowed',
     },
@@ -139,8 +141,14 @@ describe('formatReport', () => {
       'rand-read-4k-qd1, fio-tuned: fio is not installed',
       'fio --name=x',
       'Something to know.',
+      'with 64 or more in flight: ringbolt and node:fs time one operation of 8; fio times all.',
     ]) {
       expect(text).toContain(fact);
     }
+  });
+
+  it('says nothing of samples where every operation was timed', () => {
+    const results = report.results.map((result) => ({ ...result, opsPerSample: 1 }));
+    expect(formatReport({ ...report, results })).not.toContain('in flight:');
   });
 });

@@ -9,6 +9,7 @@ import { WORKLOADS } from '../../dist/bench/workloads.js';
 const workload = WORKLOADS.find(({ name }) => name === 'rand-read-4k-qd128')!;
 const ringbolt = PEERS.find(({ name }) => name === 'ringbolt')!;
 const fio = PEERS.find(({ name }) => name === 'fio')!;
+const fioTuned = PEERS.find(({ name }) => name === 'fio-tuned')!;
 const comparison = { workload, depth: 128, peers: [ringbolt, fio] };
 
 /** Two seconds of it. */
@@ -52,6 +53,7 @@ describe('summarize', () => {
       peer: 'ringbolt',
       depth: 128,
       blockBytes: 4096,
+      opsPerSample: 8,
       iops: 2000,
       bytesPerSecond: 2000 * 4096,
       latencyUs: { p50: 20, p99: 40, p999: 60, max: 80 },
@@ -73,6 +75,15 @@ describe('summarize', () => {
     const [, result] = summarize([comparison], finish('fio', ['no memory', 'b', 'c']));
     expect(result).toMatchObject({ status: 'failed', error: 'no memory' });
     expect(result).not.toHaveProperty('iops');
+  });
+
+  it('says which share of the operations the latencies are of', () => {
+    const shares = (depth: number) =>
+      summarize([{ workload, depth, peers: [ringbolt, fio, fioTuned] }], []).map(
+        ({ opsPerSample }) => opsPerSample,
+      );
+    expect(shares(64)).toEqual([8, 1, null]);
+    expect(shares(63)).toEqual([1, 1, null]);
   });
 
   it('calls a measurement without operations failed', () => {

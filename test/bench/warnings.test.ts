@@ -39,6 +39,7 @@ const result: MeasuredResult = {
   peer: 'p',
   depth: 1,
   blockBytes: 1,
+  opsPerSample: 1,
   rounds: [],
   iops: 1,
   bytesPerSecond: 1,

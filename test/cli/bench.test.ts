@@ -63,7 +63,7 @@ const timeout = 60_000;
 describe('what bench reports', { timeout }, () => {
   const short = ['--workload', 'rand-read-4k-qd128', '--seconds', '0.2', '--seed', '7'];
 
-  it('is JSON of schema 1, and the target that it made is gone', () => {
+  it('is JSON of schema 2, and the target that it made is gone', () => {
     const target = path.join(tempFolder(), 'new');
     const peers = ['--peer', 'ringbolt', '--peer', 'node-fs'];
     const run = runCli('bench', target, ...short, ...peers, '--size', '16M', '--json', '-');
@@ -73,7 +73,7 @@ describe('what bench reports', { timeout }, () => {
 
     const report = JSON.parse(run.stdout) as BenchReport;
     expect(report).toMatchObject({
-      schema: 1,
+      schema: 2,
       environment: {
         nodeVersion: process.version,
         secondsPerMeasurement: 0.2,
@@ -117,7 +117,7 @@ describe('what bench reports', { timeout }, () => {
     expect(run.exitCode).toBe(0);
     expect(run.stdout).toMatch(/^workload +peer +MB\/s +IOPS/);
     expect(run.stdout).toMatch(/^rand-read-4k-qd128 +ringbolt +\d/m);
-    expect(JSON.parse(readFileSync(json, 'utf8'))).toHaveProperty('schema', 1);
+    expect(JSON.parse(readFileSync(json, 'utf8'))).toHaveProperty('schema', 2);
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
@@ -171,7 +171,7 @@ function runWithPath(searchPath: string, args: readonly string[]) {
 function expectResults({ results, ratios }: BenchReport): void {
   expect(results.map(({ peer }) => peer)).toEqual(['ringbolt', 'node-fs']);
   for (const result of results) {
-    expect(result).toMatchObject({ status: 'ok', depth: 128, blockBytes: 4096 });
+    expect(result).toMatchObject({ status: 'ok', depth: 128, blockBytes: 4096, opsPerSample: 8 });
     expect(result.rounds).toHaveLength(3);
     if (result.status === 'failed') continue;
     const { latencyUs, iops, bytesPerSecond, cpuUsPerOp } = result;
