@@ -1,10 +1,10 @@
 // When the figures mean less than they seem to. Each warning says what was seen and what that does to the figures.
 
 import fs from 'node:fs';
+import { readText } from '../lib/topology/sysfs.js';
 import type { Environment } from './environment.js';
 import type { Plan } from './plan.js';
 import type { Result } from './results.js';
-import { readText } from './storage.js';
 import { isInMemory } from './target.js';
 
 const SPREAD_LIMIT = 0.2;

@@ -1,13 +1,10 @@
-// Which CPUs there are, on which NUMA nodes, and which of them this process may use. Read from sysfs and procfs, the
-// roots of which tests replace by folders of their own.
+// Which CPUs there are, on which NUMA nodes, and which of them this process may use: as much as placing queues takes.
+// machine.ts says more.
 
-import { readFile, readdir } from 'node:fs/promises';
-import path from 'node:path';
+import { intersectCpus, parseCpuList, tryParseCpuList } from './cpu-list.js';
+import { listFolder, procPath, readText, sysPath, type TopologyRoots } from './sysfs.js';
 
-export interface TopologyRoots {
-  readonly sys?: string;
-  readonly proc?: string;
-}
+export { parseCpuList, type TopologyRoots };
 
 export interface CpuTopology {
   /** NUMA nodes that have CPUs, ascending; one node 0 where the kernel knows none. */
@@ -16,49 +13,44 @@ export interface CpuTopology {
   readonly allowed: readonly number[] | undefined;
 }
 
-const MAX_CPU = 8191;
+/** More nodes than the largest kernel configuration has. */
+const MAX_NODES = 1024;
 
-/** Parses the kernel's lists, such as `0-3,8,10-11`. An empty list is a list. */
-export function parseCpuList(text: string): number[] {
-  const cpus: number[] = [];
-  for (const range of text.trim().split(',')) {
-    if (range === '') continue;
-    const match = /^(\d+)(?:-(\d+))?$/.exec(range);
-    if (match === null) throw new Error(`not a CPU list: ${text}`);
-    const first = Number(match[1]);
-    const last = Number(match[2] ?? match[1]);
-    for (let cpu = first; cpu <= Math.min(last, MAX_CPU); cpu++) cpus.push(cpu);
-  }
-  return cpus;
+/** A line of this process's status file. */
+export function readStatus(roots: TopologyRoots, field: string): string | undefined {
+  const status = readText(procPath(roots, 'self', 'status')) ?? '';
+  const line = status.split('\n').find((each) => each.startsWith(`${field}:`));
+  return line?.slice(field.length + 1).trim();
 }
 
-async function readAllowed(proc: string): Promise<readonly number[] | undefined> {
-  try {
-    const status = await readFile(path.join(proc, 'self', 'status'), 'utf8');
-    const match = /^Cpus_allowed_list:\s*(.*)$/m.exec(status);
-    return match?.[1] === undefined ? undefined : parseCpuList(match[1]);
-  } catch {
-    return undefined;
-  }
+/** CPUs that the process's affinity allows, which never exceeds its cpuset. */
+export function readAffinity(roots: TopologyRoots): readonly number[] | undefined {
+  return tryParseCpuList(readStatus(roots, 'Cpus_allowed_list'));
 }
 
-async function readNodes(sys: string): Promise<{ node: number; cpus: number[] }[]> {
-  const folder = path.join(sys, 'devices', 'system', 'node');
-  const names = await readdir(folder).catch(() => []);
-  const found: { node: number; cpus: number[] }[] = [];
-  for (const name of names) {
-    const match = /^node(\d+)$/.exec(name);
-    if (match === null) continue;
-    const list = await readFile(path.join(folder, name, 'cpulist'), 'utf8').catch(() => '');
-    const cpus = parseCpuList(list);
-    if (cpus.length > 0) found.push({ node: Number(match[1]), cpus });
-  }
-  return found.sort((a, b) => a.node - b.node);
+/** Every NUMA node's folder, ascending; none where the kernel knows no nodes. */
+export function listNodes(
+  roots: TopologyRoots,
+): readonly { readonly node: number; readonly folder: string }[] {
+  const folder = sysPath(roots, 'devices', 'system', 'node');
+  return listFolder(folder)
+    .flatMap((name) => {
+      const match = /^node(\d{1,4})$/.exec(name);
+      return match === null ? [] : [{ node: Number(match[1]), folder: `${folder}/${name}` }];
+    })
+    .sort((a, b) => a.node - b.node)
+    .slice(0, MAX_NODES);
 }
 
+// eslint-disable-next-line @typescript-eslint/require-await -- a promise, so that its callers need not know how it reads
 export async function readCpuTopology(roots: TopologyRoots = {}): Promise<CpuTopology> {
-  const allowed = await readAllowed(roots.proc ?? '/proc');
-  const nodes = await readNodes(roots.sys ?? '/sys');
+  const allowed = readAffinity(roots);
+  const nodes = listNodes(roots)
+    .map(({ node, folder }) => ({
+      node,
+      cpus: tryParseCpuList(readText(`${folder}/cpulist`)) ?? [],
+    }))
+    .filter(({ cpus }) => cpus.length > 0);
   // A kernel without NUMA has no node folder: then all there is lies together.
   return { nodes: nodes.length > 0 ? nodes : [{ node: 0, cpus: [...(allowed ?? [])] }], allowed };
 }
@@ -75,7 +67,7 @@ export function spreadOverNodes(
   const usable = topology.nodes
     .map(({ node, cpus }) => ({
       node,
-      cpus: allowed === undefined ? cpus : cpus.filter((cpu) => allowed.includes(cpu)),
+      cpus: allowed === undefined ? cpus : intersectCpus(cpus, allowed),
     }))
     .filter(({ cpus }) => cpus.length > 0);
   return Array.from(
