@@ -11,6 +11,8 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_CLOSED'
   /** Offset or length is no multiple of the file's block size. */
   | 'ERR_RINGBOLT_MISALIGNED'
+  /** It took longer than `timeoutMs`. */
+  | 'ERR_RINGBOLT_TIMEOUT'
   /** More operations wait than `maxQueued` allows. */
   | 'ERR_RINGBOLT_OVERLOADED'
   /** No slab of that size is free. */
@@ -70,6 +72,16 @@ export function closedError(what: string, path?: string): RingboltError {
   return ringboltError('ERR_RINGBOLT_CLOSED', `The ${what} is closed`, { path });
 }
 
+/** The error of a call whose AbortSignal was aborted: as Node's own has it, which is not exported. */
+export class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+}
+
+export function abortError(reason: unknown): AbortError {
+  return new AbortError('The operation was aborted', { cause: reason });
+}
+
 /** What native code reports of a failed call: a positive errno, and the circumstances in words. */
 export interface NativeFailure {
   readonly errno: number;
@@ -77,6 +89,8 @@ export interface NativeFailure {
   readonly detail: string;
 }
 
+/** Positive errno of an operation that was ended early. */
+export const ECANCELED = 125;
 const EBUSY = 16;
 const ENOTSUP = 95;
 

@@ -13,6 +13,7 @@ export const OpKind = {
   dataSync: 3,
   installFile: 4,
   removeFile: 5,
+  cancel: 6,
 } as const;
 export type OpKind = (typeof OpKind)[keyof typeof OpKind];
 
@@ -100,6 +101,8 @@ interface NativeSlabClass {
 export interface NativeEngine {
   start(): Promise<NativeInfo | NativeFailure>;
   stop(): Promise<void>;
+  /** Ends at once: what the kernel does not let go of is left behind. Nothing is delivered any more. */
+  abandon(): void;
   openFile(request: NativeOpenRequest): Promise<NativeFile | NativeFailure>;
   closeFile(slot: number, generation: number): Promise<NativeFailure>;
   queueBlocks(queue: number): { submissions: ArrayBuffer; completions: ArrayBuffer };

@@ -6,6 +6,14 @@ import { leases, Lease, type LeaseHome } from '../memory/lease.js';
 import { FLAG_DURABLE, OpKind, type NativeEngine, type NativeFile } from '../native.js';
 import { IO_CLASSES, FileRef } from '../schedule/operation.js';
 import { checkSecret, SECRET } from '../secret.js';
+import {
+  beginInterrupt,
+  checkSignal,
+  checkTimeout,
+  untilInterrupted,
+  type Interrupt,
+} from '../schedule/interrupt.js';
+import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import {
   checkBoolean,
@@ -40,6 +48,8 @@ export interface FileHost {
 interface Modes {
   readonly ioClass: number;
   readonly flags: number;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
 }
 
 /** A transfer as it was when it was checked. */
@@ -48,7 +58,7 @@ interface Part {
   readonly memory: Lease | Uint8Array<ArrayBuffer>;
 }
 
-const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0 };
+const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0, signal: undefined, timeoutMs: undefined };
 
 /** The engine's side of files. */
 interface FileAccess {
@@ -109,7 +119,7 @@ export class BlockFile implements BlockTarget {
    * @returns the bytes read; fewer than asked for only at the end of the file.
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`,
    * `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`, `ERR_RINGBOLT_OVERLOADED`,
-   * `ERR_RINGBOLT_POOL_EXHAUSTED`, or the operating system's code; all as rejections.
+   * `ERR_RINGBOLT_POOL_EXHAUSTED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code; all as rejections.
    */
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
     return this.#transfer(OpKind.read, offset, into, options);
@@ -143,26 +153,48 @@ export class BlockFile implements BlockTarget {
   /**
    * Puts every write that had resolved before this call on stable storage. Concurrent flushes join: one runs, one waits.
    * After a flush has failed, all later ones and all durable writes reject until the file is opened again: Linux reports
-   * such an error once, and a flush that succeeded afterwards would not mean that the data is safe.
+   * such an error once, and a flush that succeeded afterwards would not mean that the data is safe. A `signal` or
+   * deadline ends this call only: the flush itself goes on.
    *
-   * @throws `ERR_RINGBOLT_CLOSED`, or the operating system's code.
+   * @throws `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code.
    */
   flush(options?: IoOptions): Promise<void> {
     try {
-      const { ioClass } = readModes(options, false);
+      const modes = readModes(options, false);
       if (this.#closing !== undefined) throw closedError('file', this.path);
-      if (this.#nextFlush !== undefined) return this.#nextFlush;
-      if (this.#flushing === undefined) return this.#startFlush(ioClass);
-      // The one that runs began before this call, so it does not cover all that it must.
-      const startNext = () => {
-        this.#nextFlush = undefined;
-        return this.#startFlush(ioClass);
-      };
-      this.#nextFlush = this.#flushing.then(startNext, startNext);
-      return this.#nextFlush;
+      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
+      const flushed = this.#joinFlush(modes.ioClass);
+      // Others may have joined it, so it goes on.
+      return interrupts === undefined ? flushed : untilInterrupted(flushed, interrupts);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #joinFlush(ioClass: number): Promise<void> {
+    if (this.#nextFlush !== undefined) return this.#nextFlush;
+    if (this.#flushing === undefined) return this.#startFlush(ioClass);
+    // The one that runs began before this call, so it does not cover all that it must.
+    const startNext = () => {
+      this.#nextFlush = undefined;
+      return this.#startFlush(ioClass);
+    };
+    this.#nextFlush = this.#flushing.then(startNext, startNext);
+    return this.#nextFlush;
+  }
+
+  /**
+   * Limits the rate of this file's operations, besides the engine's limits; `undefined` lifts the limit. May be changed at any
+   * time: what waits follows the new one.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
+   */
+  setLimit(limit: RateLimit | undefined): void {
+    if (limit !== undefined) checkRateLimit('limit', limit);
+    if (this.#closing !== undefined) throw closedError('file', this.path);
+    if (limit === undefined && this.#ref.limiter === undefined) return;
+    this.#ref.limiter ??= this.#host.scheduler.makeFileLimiter();
+    this.#ref.limiter.set(limit);
   }
 
   /**
@@ -184,6 +216,7 @@ export class BlockFile implements BlockTarget {
     const { native, scheduler } = this.#host;
     await Promise.allSettled([this.#flushing, this.#nextFlush]);
     await this.#ref.whenIdle();
+    if (this.#ref.limiter !== undefined) scheduler.dropFileLimiter(this.#ref.limiter);
     const removed = await scheduler.control(OpKind.removeFile, this.#ref);
     if (removed < 0)
       throw systemError({ errno: -removed, syscall: 'close', detail: '' }, this.#ref);
@@ -236,8 +269,9 @@ export class BlockFile implements BlockTarget {
       const { scheduler } = this.#host;
       const memory = this.#check(kind, offset, buffer, modes);
       if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
-      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, modes);
-      const op = this.#operation(kind, offset, memory, modes);
+      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
+      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, modes, interrupts);
+      const op = this.#operation(kind, offset, memory, modes, interrupts);
       op.sink = promiseSink;
       return scheduler.submitForPromise(op);
     } catch (error) {
@@ -256,27 +290,36 @@ export class BlockFile implements BlockTarget {
       const { scheduler } = this.#host;
       const parts = this.#checkBatch(kind, ops, modes);
       if (!scheduler.hasRoomFor(parts.length)) throw scheduler.overloaded(parts.length);
+      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
       const batch = new Batch(parts.length);
+      interrupts?.add(batch); // until all have begun: the first may have ended before the last begins
       for (const [index, { offset, memory }] of parts.entries()) {
         if (memory instanceof Lease) {
-          const op = this.#operation(kind, offset, memory, modes);
+          const op = this.#operation(kind, offset, memory, modes, interrupts);
           op.sink = batch;
           op.index = index;
           scheduler.submit(op);
         } else {
-          this.#copy(kind, offset, memory, modes).then(
+          this.#copy(kind, offset, memory, modes, interrupts).then(
             (bytes) => batch.succeed(index, bytes),
             (error: unknown) => batch.fail(index, error as Error),
           );
         }
       }
+      interrupts?.delete(batch);
       return batch.promise;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #operation(kind: TransferKind, offset: number, lease: Lease, modes: Modes) {
+  #operation(
+    kind: TransferKind,
+    offset: number,
+    lease: Lease,
+    modes: Modes,
+    interrupts: Interrupt | undefined,
+  ) {
     const op = this.#host.scheduler.take();
     op.kind = kind;
     op.file = this.#ref;
@@ -286,13 +329,21 @@ export class BlockFile implements BlockTarget {
     op.lease = lease;
     op.ioClass = modes.ioClass;
     op.flags = modes.flags;
+    op.interrupts = interrupts;
     return op;
   }
 
-  #copy(kind: TransferKind, offset: number, array: Uint8Array, modes: Modes): Promise<number> {
+  #copy(
+    kind: TransferKind,
+    offset: number,
+    array: Uint8Array,
+    { ioClass, flags }: Modes,
+    interrupts: Interrupt | undefined,
+  ): Promise<number> {
     const { copier } = this.#host;
     const blockSize = this.#blockSize;
-    return copier.transfer({ kind, file: this.#ref, blockSize, offset, array, ...modes });
+    const file = this.#ref;
+    return copier.transfer({ kind, file, blockSize, offset, array, ioClass, flags, interrupts });
   }
 
   /** Reads each part once: a getter may answer differently the second time. */
@@ -384,14 +435,21 @@ export class BlockFile implements BlockTarget {
   }
 }
 
-const READ_OPTIONS = ['ioClass'] as const;
-const WRITE_OPTIONS = ['ioClass', 'durable'] as const;
+const READ_OPTIONS = ['ioClass', 'signal', 'timeoutMs'] as const;
+const WRITE_OPTIONS = [...READ_OPTIONS, 'durable'] as const;
 
 function readModes(options: WriteOptions | undefined, write: boolean): Modes {
   if (options === undefined) return DEFAULT_MODES;
   checkOptions('options', options, write ? WRITE_OPTIONS : READ_OPTIONS);
-  const { ioClass = 'foreground', durable = false } = options;
+  const { ioClass = 'foreground', durable = false, signal, timeoutMs } = options;
   checkOneOf('options.ioClass', ioClass, IO_CLASSES);
   checkBoolean('options.durable', durable);
-  return { ioClass: IO_CLASSES.indexOf(ioClass), flags: durable ? FLAG_DURABLE : 0 };
+  if (signal !== undefined) checkSignal('options.signal', signal);
+  if (timeoutMs !== undefined) checkTimeout('options.timeoutMs', timeoutMs);
+  return {
+    ioClass: IO_CLASSES.indexOf(ioClass),
+    flags: durable ? FLAG_DURABLE : 0,
+    signal,
+    timeoutMs,
+  };
 }

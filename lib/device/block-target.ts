@@ -6,6 +6,14 @@ import type { IoClass } from '../schedule/operation.js';
 export interface IoOptions {
   /** Background operations wait while foreground ones do. Default `'foreground'`. */
   readonly ioClass?: IoClass;
+  /**
+   * Ends the operation early, with an `AbortError`. What still waits goes at once. Of what the kernel has, a read rejects at
+   * once, but its lease stays in use until the kernel lets go of it; a write settles with its real outcome, which
+   * may be success.
+   */
+  readonly signal?: AbortSignal;
+  /** Does the same after so many milliseconds, 1 to 2^31 - 1, with `ERR_RINGBOLT_TIMEOUT`. Default: none. */
+  readonly timeoutMs?: number;
 }
 
 export interface WriteOptions extends IoOptions {

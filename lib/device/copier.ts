@@ -9,17 +9,17 @@
 // A transfer that finds no slab waits for one of its like to give one back. If none is under way, nothing would come, and it
 // is refused.
 
-import { RingboltError, ringboltError } from '../errors.js';
+import { AbortError, RingboltError, ringboltError } from '../errors.js';
 import { plainView } from '../memory/intrinsics.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
 import { OpKind } from '../native.js';
-import { Fifo } from '../schedule/fifo.js';
+import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
 import type { FileRef, Operation, Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN, TurnBudget } from '../schedule/turn-budget.js';
 import { invalidValue } from '../validate.js';
-import { takeOutcome } from './sinks.js';
+import { interruptedError, takeOutcome } from './sinks.js';
 
 /** Pieces of one transfer under way at once: enough to keep a device busy, few enough to share the pool. */
 const MAX_PIECES = 8;
@@ -34,6 +34,7 @@ export interface CopyRequest {
   readonly array: Uint8Array;
   readonly ioClass: number;
   readonly flags: number;
+  readonly interrupts: Interrupt | undefined;
 }
 
 export interface CopyStats {
@@ -47,7 +48,8 @@ export class Copier {
   readonly scheduler: Scheduler;
   readonly budget = new TurnBudget();
   readonly pieceBytes: number;
-  readonly #waiting = new Fifo<CopyTransfer>();
+  /** In order of arrival; one that is interrupted leaves from the middle. */
+  readonly #waiting = new Set<CopyTransfer>();
   #slabs = 0;
   #retryPlanned = false;
   readBytes = 0;
@@ -58,7 +60,7 @@ export class Copier {
     this.scheduler = scheduler;
     this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxBytes);
     pools.setOnRelease(pool, () => {
-      if (this.#waiting.length > 0) this.#planRetry();
+      if (this.#waiting.size > 0) this.#planRetry();
     });
   }
 
@@ -75,7 +77,7 @@ export class Copier {
 
   /** A slab for a piece; `undefined` and `waiter.launch()` later; or an error if none would ever come. */
   lease(bytes: number, waiter: CopyTransfer): Lease | Error | undefined {
-    const first = this.#waiting.peek();
+    const [first] = this.#waiting;
     if (first === undefined || first === waiter) {
       const lease = pools.tryAcquire(this.pool, bytes);
       if (lease !== undefined) {
@@ -89,9 +91,18 @@ export class Copier {
         );
       }
     }
-    if (!waiter.queued) this.#waiting.push(waiter);
-    waiter.queued = true;
+    this.#waiting.add(waiter);
     return undefined;
+  }
+
+  /** `waiter` needs no slab any more; those behind it may. */
+  forget(waiter: CopyTransfer): void {
+    if (this.#waiting.delete(waiter) && this.#waiting.size > 0) this.#planRetry();
+  }
+
+  /** No slab will come back: ends what waits for one. */
+  abandon(reason: Error): void {
+    for (const waiter of this.#waiting) waiter.interrupt(reason);
   }
 
   giveBack(lease: Lease): void {
@@ -105,17 +116,18 @@ export class Copier {
     process.nextTick(() => {
       this.#retryPlanned = false;
       // In order of arrival, until one still finds none.
-      for (let first = this.#waiting.peek(); first !== undefined; first = this.#waiting.peek()) {
+      for (const first of this.#waiting) {
         first.launch();
         if (first.waiting) return;
-        this.#waiting.shift();
-        first.queued = false;
+        this.#waiting.delete(first);
       }
     });
   }
 }
 
-class CopyTransfer implements Sink {
+class CopyTransfer implements Sink, Interruptible {
+  /** Its pieces' slabs are in use until they have ended; what it tells its caller early, it tells itself. */
+  readonly answersReadsAtOnce = false;
   readonly #copier: Copier;
   readonly #request: CopyRequest;
   readonly #length: number;
@@ -131,10 +143,12 @@ class CopyTransfer implements Sink {
   #launching = false;
   #ended = false; // no more pieces: end of file, or an error
   #finished = false;
+  #answered = false; // the array is its owner's again
   #error: Error | undefined;
-  /** For the copier: found no slab; is in its list. */
+  /** Pieces that the scheduler has. */
+  readonly #submittedOps = new Set<Operation>();
+  /** For the copier: found no slab. */
   waiting = false;
-  queued = false;
 
   constructor(
     copier: Copier,
@@ -150,6 +164,17 @@ class CopyTransfer implements Sink {
     this.#reject = reject;
     request.file.begin();
     copier.scheduler.reserve();
+    request.interrupts?.add(this);
+  }
+
+  /** No further pieces; those under way are cancelled. A read is answered at once, a write when they have ended. */
+  interrupt(reason: Error): void {
+    if (this.#finished) return;
+    this.#fail(reason);
+    this.#copier.forget(this);
+    for (const op of [...this.#submittedOps]) op.interrupt(reason);
+    if (this.#request.kind === OpKind.read) this.#answer();
+    this.#finishIfDone();
   }
 
   /** Begins as many pieces as there may be. */
@@ -181,6 +206,7 @@ class CopyTransfer implements Sink {
   settle(op: Operation, result: number, bytesDone: number): void {
     const lease = op.lease!;
     const start = op.offset - this.#request.offset;
+    this.#submittedOps.delete(op);
     const error = takeOutcome(op, result, bytesDone);
     if (error !== undefined) {
       this.#fail(error);
@@ -188,9 +214,9 @@ class CopyTransfer implements Sink {
     }
     if (op.kind === OpKind.write) return this.#pieceDone(lease, start, result);
     if (result < op.length) this.#ended = true;
-    if (result === 0) return this.#pieceDone(lease, start, 0);
+    if (result === 0 || this.#answered) return this.#pieceDone(lease, start, 0);
     this.#copier.budget.spend(result, () => {
-      const whole = this.#arrayIsWhole();
+      const whole = !this.#answered && this.#arrayIsWhole();
       if (whole) {
         this.#request.array.set(plainView(leases.memory(lease)).subarray(0, result), start);
         this.#copier.readBytes += result;
@@ -220,6 +246,7 @@ class CopyTransfer implements Sink {
     op.sink = this;
     this.#submitted += bytes;
     if (this.#submitted === this.#length) this.#unreserve();
+    this.#submittedOps.add(op);
     scheduler.submit(op);
   }
 
@@ -255,6 +282,13 @@ class CopyTransfer implements Sink {
     this.#finished = true;
     this.#request.file.end();
     this.#unreserve();
+    this.#request.interrupts?.delete(this);
+    this.#answer();
+  }
+
+  /** Settles the promise; the second time nothing comes of it. */
+  #answer(): void {
+    this.#answered = true;
     const bytes = this.#contiguousBytes();
     if (this.#error === undefined) this.#resolve(bytes);
     else this.#reject(this.#describe(this.#error, bytes));
@@ -263,6 +297,7 @@ class CopyTransfer implements Sink {
   /** The error as one of the whole transfer, and not of the piece that met it. */
   #describe(error: Error, bytesDone: number): Error {
     const { offset, file } = this.#request;
+    if (error instanceof AbortError) return interruptedError(error, { bytesDone });
     if (!(error instanceof RingboltError)) return Object.assign(error, { bytesDone });
     const { code, message, errno, syscall } = error;
     const details = { errno, syscall, path: file.path, offset, length: this.#length, bytesDone };

@@ -1,7 +1,15 @@
 // Who is told when an operation has ended: a promise, or a batch.
 
-import { systemError, type RingboltError } from '../errors.js';
+import {
+  abortError,
+  AbortError,
+  ECANCELED,
+  RingboltError,
+  systemError,
+  type ErrorDetails,
+} from '../errors.js';
 import { FLAG_DURABLE, OpKind } from '../native.js';
+import type { Interruptible } from '../schedule/interrupt.js';
 import type { Operation, Sink } from '../schedule/operation.js';
 import type { BatchResult } from './block-target.js';
 
@@ -12,11 +20,18 @@ const SYSCALLS: Readonly<Record<OpKind, string>> = {
   [OpKind.dataSync]: 'fdatasync',
   [OpKind.installFile]: 'open',
   [OpKind.removeFile]: 'close',
+  [OpKind.cancel]: 'cancel',
 };
 
 /** The error of an operation that ended with -errno. */
-function operationError(op: Operation, result: number, bytesDone: number): RingboltError {
+function operationError(op: Operation, result: number, bytesDone: number): Error {
   const transfers = op.kind === OpKind.read || op.kind === OpKind.write;
+  if (result === -ECANCELED && op.interruptReason !== undefined) {
+    return interruptedError(op.interruptReason, {
+      path: op.file?.path,
+      ...(transfers && { offset: op.offset, length: op.length, bytesDone }),
+    });
+  }
   return systemError(
     { errno: -result, syscall: SYSCALLS[op.kind], detail: '' },
     {
@@ -24,6 +39,15 @@ function operationError(op: Operation, result: number, bytesDone: number): Ringb
       ...(transfers && { offset: op.offset, length: op.length, bytesDone }),
     },
   );
+}
+
+/** The reason of an interruption, as the error of one operation among those that it ended. */
+export function interruptedError(reason: Error, details: ErrorDetails): Error {
+  if (reason instanceof RingboltError) {
+    return new RingboltError(reason.code, reason.message, { cause: reason.cause, ...details });
+  }
+  if (!(reason instanceof AbortError)) return reason;
+  return Object.assign(abortError(reason.cause), { bytesDone: details.bytesDone ?? 0 });
 }
 
 /**
@@ -37,6 +61,7 @@ export function takeOutcome(op: Operation, result: number, bytesDone: number): E
   }
   if (result >= 0) return undefined;
   const error = operationError(op, result, bytesDone);
+  if (result === -ECANCELED) return error; // not done is not failed
   const durable = op.kind === OpKind.dataSync || (op.flags & FLAG_DURABLE) !== 0;
   if (durable && file !== undefined) file.flushError ??= error;
   return error;
@@ -44,6 +69,7 @@ export function takeOutcome(op: Operation, result: number, bytesDone: number): E
 
 /** Settles the operation's own promise. */
 export const promiseSink: Sink = {
+  answersReadsAtOnce: true,
   settle(op, result, bytesDone) {
     const error = takeOutcome(op, result, bytesDone);
     if (error === undefined) op.resolve!(result);
@@ -52,7 +78,8 @@ export const promiseSink: Sink = {
 };
 
 /** Settles one promise when the last of many operations has ended; with the error of the first in order, if any. */
-export class Batch implements Sink {
+export class Batch implements Sink, Interruptible {
+  readonly answersReadsAtOnce = true;
   readonly promise: Promise<BatchResult>;
   readonly #transferred: Float64Array;
   #bytesTotal = 0;
@@ -75,6 +102,11 @@ export class Batch implements Sink {
     const error = takeOutcome(op, result, bytesDone);
     if (error === undefined) this.succeed(op.index, result);
     else this.fail(op.index, error);
+  }
+
+  /** Its operations are told one by one. */
+  interrupt(): void {
+    // Nothing of its own.
   }
 
   succeed(index: number, bytes: number): void {

@@ -13,23 +13,37 @@ import { defaultPoolBytes } from '../memory/budget.js';
 import { pools, type BufferPool } from '../memory/pool.js';
 import { NativeEngine, OpKind, isFailure, type NativeInfo } from '../native.js';
 import { checkSecret, SECRET } from '../secret.js';
-import { Scheduler } from '../schedule/scheduler.js';
+import {
+  beginWait,
+  checkTimeout,
+  Interrupt,
+  untilInterrupted,
+  type WaitOptions,
+} from '../schedule/interrupt.js';
+import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
-import { checkInteger } from '../validate.js';
+import { checkInteger, checkOptions } from '../validate.js';
 import { describeEngine, type EngineInfo } from './info.js';
 import {
   placeQueues,
+  resolveLimits,
   resolveEngineOptions,
   resolveOpenOptions,
   type EngineOptions,
   type OpenOptions,
   type ResolvedEngineOptions,
 } from './options.js';
+import { Shutdown } from './shutdown.js';
 import { readQueue, summarizeQueues, type EngineStats, type RawQueue } from './stats.js';
 import { checkWatchOptions, watch, type ThroughputSample, type WatchOptions } from './watch.js';
 
 /** Calls of open() that may be under way at once; each holds a place with the control thread. */
 const MAX_OPENING = 1024;
+
+export interface CloseOptions {
+  /** When to give up on devices that do not answer, 1 to 2^31 - 1 ms. Default: never. */
+  readonly timeoutMs?: number;
+}
 
 /** Queues, memory and files. Made by {@link Engine.start}. */
 export class Engine {
@@ -41,7 +55,9 @@ export class Engine {
   readonly #startedAtMs = performance.now();
   #opening = 0;
   #onOpened: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
+  /** Calls of open() whose file the control thread has yet to answer for. */
+  readonly #openings = new Interrupt(undefined, undefined);
+  readonly #shutdown = this.#makeShutdown();
   readonly #closed = new AbortController();
 
   readonly #info: EngineInfo;
@@ -134,16 +150,18 @@ export class Engine {
    */
   async open(path: string, options: OpenOptions = {}): Promise<BlockFile> {
     const request = resolveOpenOptions(path, options);
+    const { limit } = options;
     this.#checkOpen();
     if (this.#opening >= MAX_OPENING) {
       throw ringboltError('ERR_RINGBOLT_OVERLOADED', `${MAX_OPENING} files are being opened`);
     }
     this.#opening++;
     try {
-      const opened = await this.#native.openFile(request);
+      const opened = await untilInterrupted(this.#native.openFile(request), this.#openings);
       if (isFailure(opened)) throw systemError(opened, { path });
       const file = blockFiles.create(this.#host, path, opened);
       this.#files.add(file);
+      if (limit !== undefined) file.setLimit(limit);
       await this.#install(file);
       return file;
     } finally {
@@ -191,8 +209,43 @@ export class Engine {
     await batch.promise;
   }
 
+  /**
+   * Replaces all rate limits: `{}` lifts them. A file may have one of its own besides. What waits follows the new limits at once.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
+   */
+  setLimits(limits: EngineLimits): void {
+    const resolved = resolveLimits('limits', limits);
+    this.#checkOpen();
+    this.#scheduler.setLimits(resolved);
+  }
+
+  /** How full the engine is: of all operations that it takes, in flight and waiting, the share that it has. 0 to 1. */
+  get pressure(): number {
+    return this.#scheduler.pressure;
+  }
+
+  /**
+   * Resolves when `count` operations may be submitted without `ERR_RINGBOLT_OVERLOADED`; callers are told in order. Room is not set
+   * aside: submit before anything else is awaited.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` if `count` is more than the engine ever takes, `ERR_RINGBOLT_CLOSED`,
+   * `ERR_RINGBOLT_TIMEOUT`, an `AbortError`
+   */
+  async whenRoom(count = 1, options: WaitOptions = {}): Promise<void> {
+    checkInteger('count', count, 1, this.#scheduler.capacity);
+    const interrupts = beginWait(options);
+    try {
+      this.#checkOpen();
+      await this.#scheduler.whenRoomFor(count, interrupts);
+      this.#checkOpen();
+    } finally {
+      interrupts?.end();
+    }
+  }
+
   #checkOpen(): void {
-    if (this.#closing !== undefined) throw closedError('engine');
+    if (this.#shutdown.begun) throw closedError('engine');
   }
 
   #checkRoom(count: number): void {
@@ -237,20 +290,32 @@ export class Engine {
 
   /**
    * Refuses new work, waits for what is under way, closes all files and ends the threads. A second call returns the same
-   * promise. Leases stay valid memory until they are released or collected.
+   * promise. Leases stay valid memory until they are released or collected. If that takes longer than ten seconds, a
+   * warning says what is waited for.
    *
+   * With `timeoutMs` the engine gives up after that time: what the devices have not answered rejects, its outcome unknown, and threads,
+   * rings and memory are left behind until the device answers or the process ends; neither keeps the process from ending.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, and nothing is closed
+   * @throws `ERR_RINGBOLT_TIMEOUT` if it gave up; the message says on what
    * @throws the first error with which a file closed; everything is closed all the same.
    */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      checkOptions('options', options, ['timeoutMs']);
+      const { timeoutMs } = options;
+      if (timeoutMs !== undefined) checkTimeout('options.timeoutMs', timeoutMs);
+      return this.#shutdown.begin(timeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #close(): Promise<void> {
+  async #drain(): Promise<void> {
     if (this.#opening > 0) {
       await new Promise<void>((resolve) => {
         this.#onOpened = () => {
@@ -261,8 +326,27 @@ export class Engine {
     const closed = await Promise.allSettled([...this.#files].map((file) => file.close()));
     await this.#scheduler.whenIdle();
     this.#closed.abort();
-    await this.#native.stop();
     for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  #abandon(reason: Error): void {
+    this.#closed.abort();
+    this.#native.abandon();
+    this.#openings.fire(reason);
+    this.#copier.abandon(reason);
+    this.#scheduler.abandon(reason);
+  }
+
+  #makeShutdown(): Shutdown {
+    return new Shutdown({
+      drain: () => this.#drain(),
+      stop: () => this.#native.stop(),
+      abandon: (reason) => this.#abandon(reason),
+      describe: (count) => ({
+        total: this.#scheduler.inFlight + this.#scheduler.waiting,
+        examples: this.#scheduler.describe(count),
+      }),
+    });
   }
 }
 

@@ -1,5 +1,8 @@
 // The options of an engine and of an open file: their defaults, their checks, and what native code is given for them.
 
+import { IO_CLASSES } from '../schedule/operation.js';
+import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
+import type { EngineLimits } from '../schedule/scheduler.js';
 import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
 import { LAYOUT, type NativeOpenRequest } from '../native.js';
 import {
@@ -36,6 +39,8 @@ export interface EngineOptions {
    */
   readonly affinity?: 'auto' | 'none' | readonly (readonly number[])[];
   readonly pool?: PoolOptions;
+  /** Rates not to exceed, by class and in total; see {@link Engine.setLimits}. Default: none. */
+  readonly limits?: EngineLimits;
 }
 
 export interface OpenOptions {
@@ -54,6 +59,8 @@ export interface OpenOptions {
   readonly direct?: 'auto' | boolean;
   /** Lock the file against other processes and engines that lock it too. Default false. */
   readonly lock?: 'shared' | 'exclusive' | false;
+  /** A rate that this file's operations do not exceed; see {@link BlockFile.setLimit}. Default: none. */
+  readonly limit?: RateLimit;
 }
 
 const MAX_QUEUES = 256;
@@ -74,13 +81,14 @@ export interface ResolvedEngineOptions {
   readonly poolBytes: number | undefined;
   readonly slabClasses: readonly number[];
   readonly hugePages: boolean;
+  readonly limits: EngineLimits;
 }
 
 /** @throws TypeError, RangeError with Node's codes */
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
-  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'affinity', 'pool'];
+  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'affinity', 'pool', 'limits'];
   checkOptions('options', options, known);
-  const { affinity: given = 'auto', pool: poolOptions = {} } = options;
+  const { affinity: given = 'auto', pool: poolOptions = {}, limits = {} } = options;
   const affinity = typeof given === 'string' ? given : copyCpuLists(given);
   const lists = typeof affinity === 'string' ? undefined : affinity;
   if (lists === undefined) checkOneOf('options.affinity', affinity, ['auto', 'none']);
@@ -97,7 +105,26 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
       lists,
     );
   }
-  return { queues, depth, maxQueued, maxFiles, affinity, ...resolvePool(poolOptions) };
+  return {
+    queues,
+    depth,
+    maxQueued,
+    maxFiles,
+    affinity,
+    ...resolvePool(poolOptions),
+    limits: resolveLimits('options.limits', limits),
+  };
+}
+
+/** @throws TypeError, RangeError with Node's codes */
+export function resolveLimits(name: string, limits: EngineLimits): EngineLimits {
+  checkOptions(name, limits, ['total', ...IO_CLASSES]);
+  const { total, foreground, background } = limits;
+  const given = Object.entries({ total, foreground, background }).filter(
+    ([, limit]) => limit !== undefined,
+  );
+  for (const [key, limit] of given) checkRateLimit(`${name}.${key}`, limit);
+  return Object.fromEntries(given.map(([key, limit]) => [key, { ...limit }]));
 }
 
 /** Each element is read once: a getter, or the caller meanwhile, may have it different the second time. */
@@ -173,7 +200,7 @@ export function resolveOpenOptions(path: string, options: OpenOptions): NativeOp
   if (path === '' || path.includes('\0')) {
     throw invalidValue('path', 'must be a path without null bytes', path);
   }
-  const known = ['access', 'create', 'truncate', 'size', 'direct', 'lock'];
+  const known = ['access', 'create', 'truncate', 'size', 'direct', 'lock', 'limit'];
   checkOptions('options', options, known);
   const { access = 'read', create = false, truncate = false } = options;
   const { size = 0, direct = 'auto', lock = false } = options;
@@ -183,6 +210,7 @@ export function resolveOpenOptions(path: string, options: OpenOptions): NativeOp
   checkOneOf('options.lock', lock, LOCK);
   checkBoolean('options.truncate', truncate);
   checkInteger('options.size', size, 0);
+  if (options.limit !== undefined) checkRateLimit('options.limit', options.limit);
   if (access === 'read') {
     const needsWrite = { create: create !== false, truncate, size: size > 0 };
     for (const [name, set] of Object.entries(needsWrite)) {

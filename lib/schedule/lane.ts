@@ -83,15 +83,20 @@ export class Lane {
     const index = this.#free[--this.#freeCount]!;
     this.#table[index] = op;
 
+    op.lane = this;
+    op.token = (this.#generations[index]! << INDEX_BITS) | index;
+
     const slot = this.#tail & this.#mask;
     const word = slot * SLOT_WORDS;
     const double = slot * SLOT_DOUBLES;
     const words = this.#slotWords;
-    words[word] = (this.#generations[index]! << INDEX_BITS) | index;
+    words[word] = op.token;
     words[word + 1] = op.kind | (op.ioClass << 8) | (op.flags << 16);
     if (op.file !== undefined) {
       words[word + 2] = op.file.slot;
       words[word + 3] = op.file.generation;
+    } else {
+      words[word + 2] = op.target;
     }
     this.#slotDoubles[double + 2] = op.offset;
     this.#slotDoubles[double + 3] = op.submittedNs;
@@ -138,6 +143,21 @@ export class Lane {
     if (failed) throw failure;
   }
 
+  /** Those whose completions have not come, files' installations and the like aside. */
+  inFlightOperations(): readonly Operation[] {
+    return this.#table.filter((op) => op !== undefined && !isControl(op)) as Operation[];
+  }
+
+  /** Forgets everything in flight, passing each to `each`. Their completions must never be delivered. */
+  abandon(each: (op: Operation) => void): void {
+    const ops = this.#table.filter((op) => op !== undefined);
+    this.#table.fill(undefined);
+    this.#inFlight = 0;
+    this.#controlInFlight = 0;
+    this.#unpublished = 0;
+    for (const op of ops) each(op);
+  }
+
   #takeFromTable(token: number): Operation {
     const index = token & INDEX_MASK;
     const op = this.#table[index];
@@ -154,5 +174,7 @@ export class Lane {
 }
 
 function isControl(op: Operation): boolean {
-  return op.kind >= OpKind.installFile;
+  return (
+    op.kind === OpKind.installFile || op.kind === OpKind.removeFile || op.kind === OpKind.cancel
+  );
 }

@@ -3,6 +3,10 @@
 
 import type { Lease } from '../memory/lease.js';
 import { OpKind } from '../native.js';
+import type { Interrupt, Interruptible } from './interrupt.js';
+import type { Lane } from './lane.js';
+import type { RateLimiter } from './rate-limiter.js';
+import type { WaitingList } from './waiting-list.js';
 
 /** Scheduling classes, in order of priority. */
 export const IO_CLASSES = ['foreground', 'background'] as const;
@@ -17,6 +21,8 @@ export class FileRef {
   size: number;
   /** Why nothing more can be made durable: Linux reports a lost write once, and has done so. */
   flushError: Error | undefined = undefined;
+  /** The file's own rate limit, if it has had one. */
+  limiter: RateLimiter | undefined = undefined;
   #underWay = 0;
   #onIdle: (() => void) | undefined;
 
@@ -47,16 +53,25 @@ export class FileRef {
 
 /** Is told when an operation has ended: `result` is bytes or -errno, `bytesDone` counts in either case. */
 export interface Sink {
+  /** A read that is interrupted in the kernel is settled at once, and not again when it ends there. */
+  readonly answersReadsAtOnce: boolean;
   settle(op: Operation, result: number, bytesDone: number): void;
 }
 
 const unset: Sink = {
+  answersReadsAtOnce: false,
   settle() {
     throw new Error('ringbolt: an operation without a sink was settled');
   },
 };
 
-export class Operation {
+/** What an operation needs of its scheduler. */
+interface Interrupter {
+  interrupt(op: Operation, reason: Error): void;
+}
+
+export class Operation implements Interruptible {
+  readonly #scheduler: Interrupter;
   kind: OpKind = OpKind.noop;
   /** Index into IO_CLASSES. */
   ioClass = 0;
@@ -65,24 +80,66 @@ export class Operation {
   offset = 0;
   length = 0;
   unit = 0;
+  /** Of a cancellation: the token of the operation it is for. */
+  target = 0;
   submittedNs = 0;
   sink: Sink = unset;
   /** The memory, which is the engine's until this has settled. */
   lease: Lease | undefined = undefined;
+  /** Where it waits, if it does, and its neighbours there. */
+  list: WaitingList | undefined = undefined;
+  previous: Operation | undefined = undefined;
+  next: Operation | undefined = undefined;
+  /** The queue that has it, if one does, and what it is called there. */
+  lane: Lane | undefined = undefined;
+  token = 0;
+  /** The caller's signal and deadline, if there are any. */
+  interrupts: Interrupt | undefined = undefined;
+  /** Why it is to end early: what it ends with if that succeeds (-ECANCELED). */
+  interruptReason: Error | undefined = undefined;
   /** For the sink: the place in a batch. */
   index = 0;
   /** For the sink: a promise's ends. */
   resolve: ((value: number) => void) | undefined = undefined;
   reject: ((reason: Error) => void) | undefined = undefined;
 
+  constructor(scheduler: Interrupter) {
+    this.#scheduler = scheduler;
+  }
+
+  interrupt(reason: Error): void {
+    this.#scheduler.interrupt(this, reason);
+  }
+
   /** Drops what must not be kept alive by an operation waiting for its next use. */
   clear(): void {
     this.file = undefined;
     this.sink = unset;
     this.lease = undefined;
+    this.lane = undefined;
+    this.interrupts = undefined;
+    this.interruptReason = undefined;
     this.resolve = undefined;
     this.reject = undefined;
     this.flags = 0;
     this.ioClass = 0;
   }
+}
+
+const KINDS: Readonly<Record<OpKind, string>> = {
+  [OpKind.noop]: 'no-op',
+  [OpKind.read]: 'read',
+  [OpKind.write]: 'write',
+  [OpKind.dataSync]: 'flush',
+  [OpKind.installFile]: 'opening',
+  [OpKind.removeFile]: 'closing',
+  [OpKind.cancel]: 'cancellation',
+};
+
+/** For people. */
+export function describeOperation(op: Operation): string {
+  const kind = KINDS[op.kind];
+  if (op.file === undefined) return kind;
+  if (op.kind !== OpKind.read && op.kind !== OpKind.write) return `${kind} of '${op.file.path}'`;
+  return `${kind} of ${op.length} bytes at ${op.offset} of '${op.file.path}'`;
 }

@@ -1,47 +1,77 @@
 // Decides which operation goes to which queue, and when.
 //
-//   submit ─▶ room in a lane? ── yes ─▶ lane ─ at 32 slots or the end of the tick ─▶ queue thread
-//                   │ no                  ▲
-//                   ▼                     │ as completions make room, foreground first
-//              waiting, by class ─────────┘
+//   submit ─▶ rate limits ─▶ room in a lane? ── yes ─▶ lane ─ at 32 slots or the end of the tick ─▶ queue thread
+//                                   │ no                ▲
+//                                   ▼                   │ as completions make room, foreground first
+//                              waiting, by class ───────┘
 //
 // Operations of one tick stay together: a lane that has begun a batch is filled until it publishes, and the next batch
 // begins on the lane with the least in flight. Waiting is bounded by maxQueued, which callers ask about beforehand
 // (hasRoomFor), so that a batch is refused as a whole and before any of it has begun.
+//
+// An operation may be interrupted at any time (see interrupt.ts). What waits goes at once. What the kernel has is
+// cancelled there, which is advice only: a read is answered at once nevertheless, its memory following when the kernel lets go; a
+// write keeps its caller waiting for its real outcome, so that a retry cannot be overtaken by it.
 
 import { performance } from 'node:perf_hooks';
-import { ringboltError } from '../errors.js';
+import { ECANCELED, ringboltError } from '../errors.js';
 import { leases } from '../memory/lease.js';
-import type { NativeEngine, OpKind } from '../native.js';
+import { OpKind, type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
+import type { Interrupt } from './interrupt.js';
 import { Lane } from './lane.js';
-import { IO_CLASSES, Operation, type FileRef, type Sink } from './operation.js';
+import {
+  describeOperation,
+  IO_CLASSES,
+  Operation,
+  type FileRef,
+  type IoClass,
+  type Sink,
+} from './operation.js';
+import { RateLimiter, type RateLimit } from './rate-limiter.js';
+import { RoomSeekers } from './room.js';
+import { WaitingList } from './waiting-list.js';
 
 /** Settled operations kept for reuse, at most. */
 const MAX_SPARE = 4096;
 const NS_PER_MS = 1e6;
 
+/** Rates of an engine: of each class, and of both together. What is left out has no limit. */
+export type EngineLimits = Readonly<Partial<Record<IoClass | 'total', RateLimit>>>;
+
 export interface SchedulerOptions {
   readonly queues: number;
   readonly depth: number;
   readonly maxQueued: number;
+  readonly limits: EngineLimits;
 }
 
 export class Scheduler {
   readonly #lanes: readonly Lane[];
   readonly #maxQueued: number;
   readonly #depth: number;
-  readonly #waiting: readonly Fifo<Operation>[] = IO_CLASSES.map(() => new Fifo<Operation>());
+  /** By class: what waits for room in a lane. */
+  readonly #waiting = IO_CLASSES.map(() => new WaitingList());
+  readonly #classLimiters = IO_CLASSES.map(() => new RateLimiter((op) => this.#limitTotal(op)));
+  readonly #totalLimiter = new RateLimiter((op) => this.#start(op));
+  readonly #fileLimiters = new Set<RateLimiter>();
+  /** Whether the first two have ever been used: they cost nothing until then. */
+  #limited = false;
   readonly #controls: readonly Fifo<Operation>[];
   readonly #spare: Operation[] = [];
   /** What to add to performance.now() to get CLOCK_MONOTONIC, which native code subtracts from. */
   readonly #clockOriginNs: number;
+  /** Those in #waiting, and those that a rate limit holds back. */
   #waitingCount = 0;
+  #heldCount = 0;
   #reserved = 0;
   #lane: Lane;
   #flushPlanned = false;
   #nowNs = 0;
   readonly #onIdle: (() => void)[] = [];
+  readonly #roomSeekers = new RoomSeekers();
+  /** What everything ends with once the engine has given up on its queues. */
+  #abandoned: Error | undefined;
 
   constructor(native: NativeEngine, options: SchedulerOptions) {
     this.#lanes = Array.from(
@@ -52,12 +82,34 @@ export class Scheduler {
     this.#lane = this.#lanes[0]!;
     this.#depth = options.depth;
     this.#maxQueued = options.maxQueued;
+    if (Object.keys(options.limits).length > 0) this.setLimits(options.limits);
     this.#clockOriginNs = Number(process.hrtime.bigint()) - performance.now() * NS_PER_MS;
   }
 
-  /** Operations that wait for room in a queue. */
+  /** Replaces all limits; what waits for one that is gone passes at once. */
+  setLimits(limits: EngineLimits): void {
+    this.#limited = true;
+    for (const [index, limiter] of this.#classLimiters.entries()) {
+      limiter.set(limits[IO_CLASSES[index]!]);
+    }
+    this.#totalLimiter.set(limits.total);
+  }
+
+  /** The limiter of one file, for FileRef.limiter. */
+  makeFileLimiter(): RateLimiter {
+    const limiter = new RateLimiter((op) => this.#limitClass(op));
+    this.#fileLimiters.add(limiter);
+    return limiter;
+  }
+
+  /** The file is closed; nothing waits for it. */
+  dropFileLimiter(limiter: RateLimiter): void {
+    this.#fileLimiters.delete(limiter);
+  }
+
+  /** Operations that wait for room in a queue, or for a rate limit. */
   get waiting(): number {
-    return this.#waitingCount;
+    return this.#waitingCount + this.#heldCount;
   }
 
   /** Operations in the queues. */
@@ -67,7 +119,7 @@ export class Scheduler {
 
   /** Whether `count` more may be submitted, or reserved, now. */
   hasRoomFor(count: number): boolean {
-    const wanted = this.#waitingCount + this.#reserved + count;
+    const wanted = this.waiting + this.#reserved + count;
     if (wanted <= this.#maxQueued) return true;
     const free = this.#lanes.length * this.#depth - this.inFlight;
     return wanted <= this.#maxQueued + free;
@@ -86,18 +138,38 @@ export class Scheduler {
     this.#reserved--;
   }
 
+  /** Of what may be in flight and wait, the share that does: 0 to 1. */
+  get pressure(): number {
+    return (this.inFlight + this.waiting + this.#reserved) / this.capacity;
+  }
+
+  /** Operations that may be in flight and wait at once. */
+  get capacity(): number {
+    return this.#lanes.length * this.#depth + this.#maxQueued;
+  }
+
+  /** Resolves when {@link hasRoomFor}(count), in order of arrival; room is not set aside. Requires count <= capacity. */
+  async whenRoomFor(count: number, interrupts: Interrupt | undefined): Promise<void> {
+    if (this.#roomSeekers.size > 0 || !this.hasRoomFor(count)) {
+      await this.#roomSeekers.wait(count, interrupts);
+    } else {
+      interrupts?.end();
+    }
+    if (this.#abandoned !== undefined) throw this.#abandoned;
+  }
+
   /** The error of a caller who submits more than hasRoomFor allows. */
   overloaded(count: number): Error {
     return ringboltError(
       'ERR_RINGBOLT_OVERLOADED',
-      `${this.#waitingCount + this.#reserved} operations wait and ${count} more were submitted; ` +
+      `${this.waiting + this.#reserved} operations wait and ${count} more were submitted; ` +
         `at most ${this.#maxQueued} may wait (maxQueued)`,
     );
   }
 
   /** An operation to fill and submit; it must not be kept after it has settled. */
   take(): Operation {
-    return this.#spare.pop() ?? new Operation();
+    return this.#spare.pop() ?? new Operation(this);
   }
 
   /** Requires hasRoomFor(1), asked in this same turn, or a reservation. */
@@ -106,12 +178,67 @@ export class Scheduler {
     op.submittedNs = this.#nowNs;
     if (op.lease !== undefined) leases.depart(op.lease);
     op.file?.begin();
+    op.interrupts?.add(op);
+    if (op.kind !== OpKind.noop && (this.#limited || op.file?.limiter !== undefined)) {
+      this.#limit(op);
+      return;
+    }
     const lane = this.#waitingCount === 0 ? this.#laneWithRoom() : undefined;
     if (lane === undefined) {
       this.#waiting[op.ioClass]!.push(op);
       this.#waitingCount++;
     } else if (lane.push(op)) {
       this.#readClock();
+    }
+  }
+
+  #limit(op: Operation): void {
+    if (this.#abandoned !== undefined) return this.#giveUp(op, this.#abandoned);
+    this.#heldCount++; // until #start()
+    if (op.file?.limiter?.admit(op) !== false) this.#limitClass(op);
+  }
+
+  #limitClass(op: Operation): void {
+    if (this.#classLimiters[op.ioClass]!.admit(op)) this.#limitTotal(op);
+  }
+
+  #limitTotal(op: Operation): void {
+    if (this.#totalLimiter.admit(op)) this.#start(op);
+  }
+
+  /** What has passed all limits goes behind what waits for room, and on from there if there is any. */
+  #start(op: Operation): void {
+    this.#heldCount--;
+    this.#waiting[op.ioClass]!.push(op);
+    this.#waitingCount++;
+    this.#admitWaiting();
+  }
+
+  /** Ends `op` early, as far as that can be done: see the head of this file. Once; later calls do nothing. */
+  interrupt(op: Operation, reason: Error): void {
+    if (op.interruptReason !== undefined) return;
+    op.interruptReason = reason;
+    const { lane } = op;
+    if (lane === undefined) return this.#interruptWaiting(op);
+    if (op.kind === OpKind.read && op.sink.answersReadsAtOnce) {
+      const { sink } = op;
+      op.sink = silentSink;
+      op.interrupts?.delete(op);
+      sink.settle(op, -ECANCELED, 0);
+    }
+    this.#control(this.#lanes.indexOf(lane), OpKind.cancel, undefined, op.token, silentSink);
+  }
+
+  #interruptWaiting(op: Operation): void {
+    if (op.list === this.#waiting[op.ioClass]) this.#waitingCount--;
+    else this.#heldCount--;
+    op.list!.remove(op);
+    if (op.lease !== undefined) leases.arrive(op.lease);
+    try {
+      op.sink.settle(op, -ECANCELED, 0);
+    } finally {
+      this.#recycle(op);
+      this.#tellProgress();
     }
   }
 
@@ -128,22 +255,35 @@ export class Scheduler {
 
   /** Installs or removes a file in every queue; resolves to 0 or the first -errno once all have answered. */
   async control(kind: OpKind, file: FileRef): Promise<number> {
+    if (this.#abandoned !== undefined) throw this.#abandoned;
     const results = await Promise.all(
-      this.#lanes.map((lane, index) => {
-        const op = this.take();
-        op.kind = kind;
-        op.file = file;
-        op.sink = resultSink;
+      this.#lanes.map((_, index) => {
         file.begin(); // as submit() does: recycling ends it
         return new Promise<number>((resolve) => {
-          op.resolve = resolve;
-          this.#planFlush();
-          if (lane.hasControlRoom) lane.push(op);
-          else this.#controls[index]!.push(op);
+          this.#control(index, kind, file, 0, resultSink).resolve = resolve;
         });
       }),
     );
     return results.find((result) => result < 0) ?? 0;
+  }
+
+  /** An operation for one certain queue, in slots set aside for such. */
+  #control(
+    queue: number,
+    kind: OpKind,
+    file: FileRef | undefined,
+    target: number,
+    sink: Sink,
+  ): Operation {
+    const op = this.take();
+    op.kind = kind;
+    op.file = file;
+    op.target = target;
+    op.sink = sink;
+    this.#planFlush();
+    if (this.#lanes[queue]!.hasControlRoom) this.#lanes[queue]!.push(op);
+    else this.#controls[queue]!.push(op);
+    return op;
   }
 
   /** Native code calls this with completions to settle. */
@@ -157,18 +297,62 @@ export class Scheduler {
       this.#admit(queue);
       lane.holdBack = false;
     }
-    if (this.#onIdle.length > 0 && this.inFlight === 0 && this.#waitingCount === 0) {
+    this.#tellProgress();
+  }
+
+  #tellProgress(): void {
+    if (this.#roomSeekers.size > 0) this.#roomSeekers.tell((count) => this.hasRoomFor(count));
+    if (this.#onIdle.length > 0 && this.inFlight === 0 && this.waiting === 0) {
       for (const resolve of this.#onIdle.splice(0)) resolve();
     }
   }
 
   /** Resolves once nothing waits and nothing is in flight. */
   async whenIdle(): Promise<void> {
-    if (this.inFlight === 0 && this.#waitingCount === 0) return;
+    if (this.inFlight === 0 && this.waiting === 0) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
+  /** What is under way, for people: the oldest first, at most `count`. */
+  describe(count: number): readonly string[] {
+    const ops = this.#lanes.flatMap((lane) => lane.inFlightOperations());
+    ops.sort((a, b) => a.submittedNs - b.submittedNs);
+    return ops.slice(0, count).map(describeOperation);
+  }
+
+  /**
+   * Gives up on the queues: everything ends with `reason`, what the kernel still has included. Its memory stays the
+   * kernel's. Nothing may be submitted afterwards, and nothing is delivered.
+   */
+  abandon(reason: Error): void {
+    this.#abandoned = reason;
+    this.#limited = true; // makes submit() look
+    const limiters = [...this.#fileLimiters, ...this.#classLimiters, this.#totalLimiter];
+    for (const waiting of [...limiters, ...this.#waiting]) {
+      for (let op = waiting.shift(); op !== undefined; op = waiting.shift()) {
+        this.#giveUp(op, reason);
+      }
+    }
+    this.#waitingCount = 0;
+    this.#heldCount = 0;
+    for (const lane of this.#lanes) lane.abandon((op) => this.#giveUp(op, reason));
+    for (const controls of this.#controls) {
+      for (let op = controls.shift(); op !== undefined; op = controls.shift()) {
+        this.#giveUp(op, reason);
+      }
+    }
+    this.#tellProgress();
+  }
+
+  /** The lease is not given back: the kernel may still write to it. */
+  #giveUp(op: Operation, reason: Error): void {
+    op.interruptReason ??= reason;
+    op.sink.settle(op, -ECANCELED, 0);
+    this.#recycle(op);
+  }
+
   readonly #recycle = (op: Operation): void => {
+    op.interrupts?.delete(op);
     op.file?.end();
     op.clear();
     if (this.#spare.length < MAX_SPARE) this.#spare.push(op);
@@ -190,6 +374,10 @@ export class Scheduler {
       this.#planFlush();
       this.#lanes[queue]!.push(controls.shift()!);
     }
+    this.#admitWaiting();
+  }
+
+  #admitWaiting(): void {
     for (const waiting of this.#waiting) {
       while (waiting.length > 0) {
         const lane = this.#laneWithRoom();
@@ -228,8 +416,17 @@ const takeEnds = (resolve: (value: number) => void, reject: (reason: Error) => v
   lastReject = reject;
 };
 
+/** Nobody is told: the answer was given before, or none is wanted. */
+const silentSink: Sink = {
+  answersReadsAtOnce: false,
+  settle() {
+    // See above.
+  },
+};
+
 /** Resolves to the result as it is, errors included. */
 const resultSink: Sink = {
+  answersReadsAtOnce: false,
   settle(op, result) {
     op.resolve!(result);
   },

@@ -24,6 +24,7 @@ enum class SlotKind : uint8_t {
   kDataSync = 3,
   kInstallFile = 4,  // makes a file known to this queue
   kRemoveFile = 5,   // and forgets it; -EBUSY while it has operations in flight
+  kCancel = 6,       // asks that the operation whose token is in `file` end soon; advisory
 };
 
 enum class IoClass : uint8_t { kForeground = 0, kBackground = 1 };
@@ -36,7 +37,7 @@ struct alignas(kCacheLineBytes) OpSlot {
   uint8_t kind;              // SlotKind
   uint8_t io_class;          // IoClass
   uint16_t flags;            // kFlag...
-  uint32_t file;             // file slot
+  uint32_t file;             // file slot; of kCancel: a token
   uint32_t file_generation;  // of that slot
   double offset;             // in the file, bytes
   double submitted_ns;       // when JavaScript was asked, CLOCK_MONOTONIC

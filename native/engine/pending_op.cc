@@ -15,10 +15,12 @@ constexpr uint32_t kMaxRetries = 128;
 
 }  // namespace
 
-int64_t Judge(PendingOp* pending, int32_t result, bool cancelled, QueueCounters* counters) {
+int64_t Judge(PendingOp* pending, int32_t result, bool all_cancelled, QueueCounters* counters) {
+  const bool cancelled = all_cancelled || pending->cancelled;
   BackendOp& op = pending->op;
   if (result == -EINTR || result == -EAGAIN) {
-    if (cancelled || ++pending->retries > kMaxRetries) return result;
+    if (cancelled) return -ECANCELED;
+    if (++pending->retries > kMaxRetries) return result;
     counters->retries.Add(1);
     return kAgain;
   }
@@ -35,7 +37,10 @@ int64_t Judge(PendingOp* pending, int32_t result, bool cancelled, QueueCounters*
     if (moved == 0) return -EIO;  // no progress and no reason
     moved = static_cast<uint32_t>(AlignDown(moved, pending->granularity));
   }
-  if (cancelled) return -ECANCELED;
+  if (cancelled) {
+    pending->done += moved;
+    return -ECANCELED;
+  }
   if (moved == 0 && ++pending->retries > kMaxRetries) return -EIO;
   if (moved != 0) pending->retries = 0;
   counters->continuations.Add(1);

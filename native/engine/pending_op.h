@@ -26,14 +26,15 @@ struct PendingOp {
   uint32_t generation = 0;
   IoClass io_class = IoClass::kForeground;
   bool in_use = false;
+  bool cancelled = false;  // its caller waits no more: not to be repeated or continued
 };
 
 // What Judge() says of an operation that is to be handed over again.
 inline constexpr int64_t kAgain = INT64_MIN;
 
 // What to do with a result: a number of bytes or -errno to settle with, or kAgain to go on with
-// what remains. `cancelled`: nobody waits for the rest.
-int64_t Judge(PendingOp* pending, int32_t result, bool cancelled, QueueCounters* counters);
+// what remains. `all_cancelled`: nobody waits for anything any more.
+int64_t Judge(PendingOp* pending, int32_t result, bool all_cancelled, QueueCounters* counters);
 
 // Counts an operation that has ended.
 void CountOutcome(const PendingOp& pending, int64_t outcome, uint64_t now_ns,

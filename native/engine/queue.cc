@@ -227,6 +227,9 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
     case SlotKind::kRemoveFile:
       return Complete(slot.token,
                       -queue_files_.Remove({slot.file, slot.file_generation}, backend_.get()), 0);
+    case SlotKind::kCancel:
+      Cancel(slot.file);
+      return Complete(slot.token, 0, 0);
     default:
       error = EINVAL;
   }
@@ -242,6 +245,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   PendingOp& pending = pending_[index];
   pending.generation = (pending.generation + 1) & INT32_MAX;
   pending.in_use = true;
+  pending.cancelled = false;
   pending.token = slot.token;
   pending.done = 0;
   pending.retries = 0;
@@ -333,10 +337,21 @@ void Queue::Finish(const BackendResult& result, uint64_t now_ns) {
   Complete(pending.token, static_cast<int32_t>(outcome), pending.done);
 }
 
+// Tokens are whatever JavaScript says; none, one or several operations may have this one. Looking
+// through all costs more than a table would, and is rare.
+void Queue::Cancel(uint32_t token) {
+  HandOver();  // what came before it in this batch
+  for (PendingOp& pending : pending_) {
+    if (!pending.in_use || pending.token != token || pending.cancelled) continue;
+    pending.cancelled = true;
+    backend_->Cancel(pending.op.id);
+  }
+}
+
 void Queue::CancelAll() {
   cancelled_ = true;
   for (const PendingOp& pending : pending_) {
-    if (pending.in_use) backend_->Cancel(pending.op.id);
+    if (pending.in_use && !pending.cancelled) backend_->Cancel(pending.op.id);
   }
 }
 

@@ -8,13 +8,6 @@
 
 namespace ringbolt {
 
-namespace {
-
-// How long the end of an environment waits for devices before it leaves them behind.
-constexpr uint64_t kCleanUpNs = 2'000'000'000;
-
-}  // namespace
-
 EngineHost::EngineHost(napi_env env, EngineOptions options, Owner* owner)
     : env_(env),
       owner_(owner),
@@ -27,7 +20,7 @@ EngineHost* EngineHost::Create(napi_env env, EngineOptions options, Owner* owner
   auto* host = new EngineHost(env, std::move(options), owner);
   if (host->Initialize()) return host;
   host->owner_ = nullptr;
-  host->Dispose();
+  host->Dispose(kCleanUpNs);
   return nullptr;
 }
 
@@ -62,10 +55,10 @@ bool EngineHost::Initialize() {
 void EngineHost::CleanUp(napi_async_cleanup_hook_handle /*hook*/, void* host) {
   // A second call of Dispose() does nothing: then its close callback is on the way and removes the
   // hook.
-  static_cast<EngineHost*>(host)->Dispose();
+  static_cast<EngineHost*>(host)->Dispose(kCleanUpNs);
 }
 
-void EngineHost::Dispose() {
+void EngineHost::Dispose(uint64_t wait_ns) {
   if (disposed_) return;
   disposed_ = true;
   sealed_ = true;
@@ -75,7 +68,7 @@ void EngineHost::Dispose() {
     owner_ = nullptr;
   }
 
-  const uint64_t deadline_ns = NowNs() + kCleanUpNs;
+  const uint64_t deadline_ns = NowNs() + wait_ns;
   (void)control_.Stop(deadline_ns);
   (void)engine_->Stop(StopMode::kCancel, deadline_ns);
 

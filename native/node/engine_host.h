@@ -44,7 +44,12 @@ class EngineHost final : public CompletionListener {
   // nullptr with an exception pending if the loop or the control thread cannot be had.
   static EngineHost* Create(napi_env env, EngineOptions options, Owner* owner);
 
-  void Dispose();
+  // How long the end of an environment waits for devices before it leaves them behind.
+  static constexpr uint64_t kCleanUpNs = 2'000'000'000;
+
+  // Waits at most so long for threads; those that have not ended by then end by themselves when
+  // they can.
+  void Dispose(uint64_t wait_ns);
 
   // Runs `task` on the control thread, then `done` here, in open handle and callback scopes.
   void Post(std::function<void()> run, std::function<void()> done);

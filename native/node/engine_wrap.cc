@@ -89,6 +89,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                      {
                          InstanceMethod<&EngineWrap::Start>("start"),
                          InstanceMethod<&EngineWrap::Stop>("stop"),
+                         InstanceMethod<&EngineWrap::Abandon>("abandon"),
                          InstanceMethod<&EngineWrap::OpenFile>("openFile"),
                          InstanceMethod<&EngineWrap::CloseFile>("closeFile"),
                          InstanceMethod<&EngineWrap::QueueBlocks>("queueBlocks"),
@@ -122,7 +123,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
 }
 
 EngineWrap::~EngineWrap() {
-  if (host_ != nullptr) host_->Dispose();
+  if (host_ != nullptr) host_->Dispose(EngineHost::kCleanUpNs);
   if (deliver_ != nullptr) napi_delete_reference(Env(), deliver_);
 }
 
@@ -215,9 +216,17 @@ Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
   host_->Post([engine = host_->engine()] { (void)engine->Stop(StopMode::kDrain, kNoDeadline); },
               [this, env, deferred] {
                 deferred.Resolve(env.Undefined());
-                if (host_ != nullptr) host_->Dispose();
+                if (host_ != nullptr) host_->Dispose(EngineHost::kCleanUpNs);
               });
   return deferred.Promise();
+}
+
+// Ends the host at once and waits for nothing: threads end when their devices let them. Promises
+// that are outstanding never settle.
+Napi::Value EngineWrap::Abandon(const Napi::CallbackInfo& info) {
+  stop_called_ = true;
+  if (host_ != nullptr) host_->Dispose(0);
+  return info.Env().Undefined();
 }
 
 // --- Files ---

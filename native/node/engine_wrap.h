@@ -28,6 +28,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
  private:
   Napi::Value Start(const Napi::CallbackInfo& info);
   Napi::Value Stop(const Napi::CallbackInfo& info);
+  Napi::Value Abandon(const Napi::CallbackInfo& info);
   Napi::Value OpenFile(const Napi::CallbackInfo& info);
   Napi::Value CloseFile(const Napi::CallbackInfo& info);
   Napi::Value QueueBlocks(const Napi::CallbackInfo& info);

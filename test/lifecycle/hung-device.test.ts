@@ -1,5 +1,5 @@
-// Shows that a device or file system that does not answer cannot keep a worker from ending, nor take the process along:
-// what waits is left behind, and ends itself when the answer comes after all.
+// Shows that a device or file system that does not answer cannot keep a worker or an engine from ending, nor take the process
+// along: what waits is left behind, and ends itself when the answer comes after all.
 
 import { execFileSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
@@ -68,5 +68,51 @@ it.for(['open', 'write'])(
     });
     const stdout = 'ready\nended\n{"threads":[]}';
     expect(end).toEqual({ code: 0, signal: null, hung: false, stdout, stderr: '' });
+  },
+);
+
+it(
+  'close({ timeoutMs }) gives up: everything settles, and says on what',
+  { timeout: 30_000 },
+  async ({ skip }) => {
+    const folder = mountedFolder(skip);
+    let frozen = false;
+    const thaw = () => {
+      if (frozen) run('fsfreeze', '--unfreeze', folder);
+      frozen = false;
+    };
+    onTestFinished(thaw);
+    const end = await runProgram('lifecycle/programs/giving-up.cjs', {
+      args: [folder],
+      onOutput: (stdout, child) => {
+        if (stdout === 'ready\n') {
+          run('fsfreeze', '--freeze', folder);
+          frozen = true;
+          setTimeout(thaw, THAW_MS).unref();
+          child.stdin?.write('frozen\n');
+        } else {
+          thaw();
+        }
+      },
+    });
+    const [, settled, left] = end.stdout.split('\n');
+    const gaveUp = 'ERR_RINGBOLT_TIMEOUT close() gave up after 100 ms on';
+    const outcome = JSON.parse(settled ?? '{}') as Record<string, unknown>;
+    expect({ ...end, stdout: left }).toEqual({
+      code: 0,
+      signal: null,
+      hung: false,
+      stdout: '{"threads":[]}',
+      stderr: '',
+    });
+    expect(outcome['waited']).toBe('ERR_RINGBOLT_TIMEOUT The operation took longer than 20 ms');
+    expect(outcome['kept']).toBe(true);
+    expect(outcome['closed']).toContain(
+      `${gaveUp} 2 operations: write of 4096 bytes at 0 of '/data'`,
+    );
+    const [write, copied, opening] = outcome['settled'] as string[];
+    expect(write).toBe('ERR_RINGBOLT_TIMEOUT The operation took longer than 20 ms');
+    for (const other of [copied, opening]) expect(other).toContain(gaveUp);
+    expect(outcome['again']).toMatch(/^ERR_RINGBOLT_CLOSED/);
   },
 );

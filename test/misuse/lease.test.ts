@@ -312,13 +312,25 @@ describe('a user cannot', () => {
           'read',
           'readBatch',
         ],
-        ...['readable', 'remarks', 'size', 'writable', 'write', 'writeBatch', 'writeZeroes'],
+        ...[
+          'readable',
+          'remarks',
+          'setLimit',
+          'size',
+          'writable',
+          'write',
+          'writeBatch',
+          'writeZeroes',
+        ],
       ],
     ],
     [
       'Engine',
       () => Engine.prototype,
-      ['close', 'info', 'noop', 'noopBatch', 'open', 'pool', 'stats', 'watch'],
+      [
+        ...['close', 'info', 'noop', 'noopBatch', 'open', 'pool', 'pressure', 'setLimits', 'stats'],
+        ...['watch', 'whenRoom'],
+      ],
     ],
   ])('reach what is internal to a %s', (_, prototype, documented) => {
     const found = Object.getOwnPropertyNames(prototype()).filter((name) => name !== 'constructor');

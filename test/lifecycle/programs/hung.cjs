@@ -4,22 +4,10 @@
 'use strict';
 
 const { isMainThread, parentPort, Worker } = require('node:worker_threads');
-const { readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
-const { BLOCK, engineThreads, until } = require('./support.cjs');
+const { BLOCK, engineThreads, hangs, until } = require('./support.cjs');
 
 const [packagePath, folder, what] = process.argv.slice(2);
-
-/** Whether a thread of this process waits uninterruptibly: the operation has reached the file system. */
-function hangs() {
-  return readdirSync('/proc/self/task').some((task) => {
-    try {
-      return / D /.test(readFileSync(`/proc/self/task/${task}/stat`, 'utf8'));
-    } catch {
-      return false;
-    }
-  });
-}
 
 async function work() {
   const { Engine } = require(packagePath);

@@ -19,6 +19,17 @@ function engineThreads() {
     .filter((name) => name.startsWith('ringbolt'));
 }
 
+/** Whether a thread of this process waits uninterruptibly: the operation has reached the file system. */
+function hangs() {
+  return readdirSync('/proc/self/task').some((task) => {
+    try {
+      return / D /.test(readFileSync(`/proc/self/task/${task}/stat`, 'utf8'));
+    } catch {
+      return false;
+    }
+  });
+}
+
 /**
  * What the open descriptors lead to, sorted, without what Node itself opens when it likes or loses when a worker is
  * terminated in the middle of fs.promises.
@@ -95,6 +106,7 @@ module.exports = {
   collectUntil,
   descriptors,
   engineThreads,
+  hangs,
   isNumbered,
   mappingCount,
   readForEver,
