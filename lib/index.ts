@@ -1,4 +1,5 @@
 export { Engine } from './engine/engine.js';
+export type { CloseOptions } from './engine/engine.js';
 export type { EngineOptions, OpenOptions, PoolOptions } from './engine/options.js';
 export type { EngineInfo, FeatureInfo, MemoryInfo, QueueInfo } from './engine/info.js';
 export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine/stats.js';
@@ -16,6 +17,9 @@ export { BufferPool } from './memory/pool.js';
 export type { PoolStats, SlabClassStats } from './memory/pool.js';
 export { Lease } from './memory/lease.js';
 export type { LatencySummary } from './metrics/histogram.js';
+export type { WaitOptions } from './schedule/interrupt.js';
 export type { IoClass } from './schedule/operation.js';
-export { RingboltError } from './errors.js';
+export type { RateLimit } from './schedule/rate-limiter.js';
+export type { EngineLimits } from './schedule/scheduler.js';
+export { AbortError, RingboltError } from './errors.js';
 export type { ErrorDetails, RingboltErrorCode } from './errors.js';

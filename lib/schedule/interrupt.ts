@@ -22,18 +22,22 @@ export interface Interruptible {
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 // Taken once: a signal is the caller's object, and its methods may be anything by the time they are needed.
-const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')!.get!;
-const reasonOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'reason')!.get!;
-const { addEventListener, removeEventListener } = EventTarget.prototype;
-
-function aborted(signal: AbortSignal): boolean {
-  return isAborted.call(signal) as boolean;
-}
+const { get: getAborted } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as {
+  get: (this: AbortSignal) => boolean;
+};
+const { get: getReason } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'reason') as {
+  get: (this: AbortSignal) => unknown;
+};
+type Listening = (this: AbortSignal, type: 'abort', listener: () => void) => void;
+const { addEventListener, removeEventListener } = EventTarget.prototype as {
+  addEventListener: Listening;
+  removeEventListener: Listening;
+};
 
 /** A signal as it was given, if it is one. */
 export function checkSignal(name: string, signal: unknown): asserts signal is AbortSignal {
   try {
-    isAborted.call(signal);
+    getAborted.call(signal as AbortSignal);
   } catch {
     throw invalidType(name, 'an instance of AbortSignal', signal);
   }
@@ -45,7 +49,7 @@ export function checkTimeout(name: string, timeoutMs: unknown): asserts timeoutM
 
 /** Throws if `signal` is aborted already: then nothing is to begin. */
 function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal !== undefined && aborted(signal)) throw abortError(reasonOf.call(signal));
+  if (signal !== undefined && getAborted.call(signal)) throw abortError(getReason.call(signal));
 }
 
 /** The calls that wait for one signal. An EventTarget looks through all its listeners at each addition; a Set does not. */
@@ -53,8 +57,8 @@ class SignalGroup {
   readonly #signal: AbortSignal;
   readonly #members = new Set<Interrupt>();
   readonly #onAbort = (): void => {
-    if (!aborted(this.#signal)) return; // an event that somebody made up
-    const reason: unknown = reasonOf.call(this.#signal);
+    if (!getAborted.call(this.#signal)) return; // an event that somebody made up
+    const reason = getReason.call(this.#signal);
     for (const member of [...this.#members]) member.fire(abortError(reason));
   };
 

@@ -135,6 +135,7 @@ class Queue {
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
+  void Cancel(uint32_t token);
   void CancelAll();
   void Complete(uint32_t token, int32_t result, uint32_t bytes_done);
   void PublishCompletions();
