@@ -94,6 +94,7 @@ interface NativeSlabClass {
   readonly inUse: number;
   readonly highWater: number;
   readonly acquired: number;
+  readonly substituted: number;
   readonly misses: number;
 }
 
@@ -110,7 +111,10 @@ export interface NativeEngine {
   kick(queue: number, count: number): boolean;
   acquireSlab(slabClass: number): number | undefined;
   releaseSlab(unit: number): boolean;
-  slabBuffer(unit: number): { readonly buffer: ArrayBuffer; readonly generation: number };
+  slabBuffer(
+    unit: number,
+    bytes?: number,
+  ): { readonly buffer: ArrayBuffer; readonly generation: number };
   /** Slabs whose ArrayBuffer was collected while they were leased, each told once. */
   takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
   putForgotten(unit: number, generation: number): void;

@@ -87,7 +87,7 @@ export class Copier {
       if (this.#slabs === 0) {
         return ringboltError(
           'ERR_RINGBOLT_POOL_EXHAUSTED',
-          'No slab is free to copy through: all are leased out',
+          `No slab of ${bytes} bytes is free to copy through: ${pools.describeFree(this.pool)}`,
         );
       }
     }

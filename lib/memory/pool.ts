@@ -14,12 +14,14 @@ import { checkSecret, SECRET } from '../secret.js';
 export interface SlabClassStats {
   /** Bytes of each slab. */
   readonly slabBytes: number;
-  /** Slabs this class has at present; it takes more from the arena when it runs short. */
+  /** Slabs this class has at present; when it runs short it takes more from the arena, or from other classes. */
   readonly capacity: number;
   readonly inUse: number;
   /** Most slabs in use at once. */
   readonly highWater: number;
   readonly acquiredTotal: number;
+  /** Acquisitions of this size that were given a larger slab, or several smaller ones joined, for want of one of its own. */
+  readonly substitutedTotal: number;
   /** Acquisitions that failed because nothing was free. */
   readonly missesTotal: number;
 }
@@ -38,6 +40,8 @@ interface PoolAccess {
   create(native: NativeEngine, classBytes: readonly number[], bytes: number): BufferPool;
   /** {@link BufferPool.acquire} for a size that was checked; `undefined` if none is free. */
   tryAcquire(pool: BufferPool, bytes: number): Lease | undefined;
+  /** The state of a pool from which nothing was to be had, in words. */
+  describeFree(pool: BufferPool): string;
   /** What leases of this pool, and of no other, have as their home. */
   home(pool: BufferPool): LeaseHome;
   /** `listener` is called whenever a slab has become free; one listener. */
@@ -92,10 +96,11 @@ export class BufferPool {
   }
 
   /**
-   * Leases at least `bytes` (1 to {@link maxBytes}) of page-aligned memory; `lease.buffer` is exactly that long.
+   * Leases at least `bytes` (1 to {@link maxBytes}) of page-aligned memory; `lease.buffer` is exactly that long. Where its size
+   * class has nothing left, a larger slab or several smaller ones stand in.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
-   * @throws `ERR_RINGBOLT_POOL_EXHAUSTED` if no slab of that size is free.
+   * @throws `ERR_RINGBOLT_POOL_EXHAUSTED` if nothing free is large enough.
    */
   acquire(bytes: number): Lease {
     checkInteger('bytes', bytes, 1, this.maxBytes);
@@ -103,8 +108,8 @@ export class BufferPool {
     if (lease !== undefined) return lease;
     throw ringboltError(
       'ERR_RINGBOLT_POOL_EXHAUSTED',
-      `No slab of ${bytes} bytes is free in a pool of ${this.#bytes}: release leases, ` +
-        'or start the engine with more pool.bytes',
+      `No slab of ${bytes} bytes is free: ${this.#describeFree()}. ` +
+        'Release leases, or start the engine with more pool.bytes',
     );
   }
 
@@ -118,12 +123,24 @@ export class BufferPool {
     this.#buffers[unit] = undefined;
     // The slab's last ArrayBuffer may be collected, detached, or of another class than the slab is now.
     if (buffer === undefined || trueLength(buffer) !== this.#classBytes[slabClass]) {
-      const made = this.#native.slabBuffer(unit);
+      // As long as the class, although the slab that stands in for one may be larger: so it will fit the next time.
+      const made = this.#native.slabBuffer(unit, this.#classBytes[slabClass]);
       buffer = Buffer.from(made.buffer);
       this.#generations[unit] = made.generation;
     }
     const generation = this.#generations[unit]!;
     return leases.create({ home: this.#home, unit, generation, slabBuffer: buffer }, bytes);
+  }
+
+  /** What is left of the pool, for whoever asked in vain. */
+  #describeFree(): string {
+    const { bytesInUse, classes } = this.stats();
+    const free = classes
+      .map(({ capacity, inUse, slabBytes }) => ({ count: capacity - inUse, slabBytes }))
+      .filter(({ count }) => count > 0)
+      .map(({ count, slabBytes }) => `${count} of ${slabBytes}`);
+    const rest = free.length === 0 ? 'nothing is free' : `free are only ${free.join(', ')} bytes`;
+    return `${bytesInUse} bytes of the pool's ${this.#bytes} are leased, ${rest}`;
   }
 
   #takeBack(unit: number, generation: number, slabBuffer: Buffer): void {
@@ -174,6 +191,7 @@ export class BufferPool {
         inUse: of.inUse,
         highWater: of.highWater,
         acquiredTotal: of.acquired,
+        substitutedTotal: of.substituted,
         missesTotal: of.misses,
       })),
     };
@@ -183,6 +201,7 @@ export class BufferPool {
     pools = {
       create: (native, classBytes, bytes) => new BufferPool(SECRET, native, classBytes, bytes),
       tryAcquire: (pool, bytes) => pool.#tryAcquire(bytes),
+      describeFree: (pool) => pool.#describeFree(),
       home: (pool) => pool.#home,
       setOnRelease(pool, listener) {
         pool.#onRelease = listener;

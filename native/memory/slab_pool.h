@@ -7,6 +7,14 @@
 // only when all its slabs are free and no unused chunk is left. So a workload of one size may use
 // the whole arena, and none needs to be foretold.
 //
+// A pool of few chunks would serve few sizes at a time. So who finds neither a slab of his class
+// nor a chunk gets a substitute: a larger slab, or neighbours joined,
+//
+//   chunk of 4 KiB slabs   | x | . | . | . | x | x | . | . |    x: leased
+//                                  |  8 KiB |                   aligned to its size, as all slabs
+//
+// which fall apart again on release.
+//
 // A slab is named by its unit: its offset in the arena divided by 4 KiB. Units are what JavaScript
 // holds and writes into op slots; Resolve() turns one into memory and is the place where nothing
 // outside a leased slab gets through.
@@ -36,11 +44,12 @@ inline constexpr uint32_t kMaxSlabClasses = 16;
 
 struct SlabClassStats {
   uint32_t slab_bytes = 0;
-  uint32_t capacity = 0;    // slabs in the chunks this class holds now
+  uint32_t capacity = 0;    // slabs there are now: in this class's chunks, or joined in others'
   uint32_t in_use = 0;      // leased slabs
   uint32_t high_water = 0;  // most ever leased at once
   uint64_t acquired = 0;
-  uint64_t misses = 0;  // acquisitions that found nothing
+  uint64_t substituted = 0;  // acquisitions that got a larger slab, or joined ones
+  uint64_t misses = 0;       // acquisitions that found nothing
 };
 
 class SlabPool {
@@ -53,7 +62,8 @@ class SlabPool {
 
   // --- JavaScript thread ---
 
-  // The unit of a free slab of this class, or kNoSlab. Its memory holds whatever was there before.
+  // The unit of a free slab of this class, or of one that can stand in for it: SlabBytes() may be
+  // more. kNoSlab if there is none. Its memory holds whatever was there before.
   uint32_t Acquire(uint32_t slab_class);
 
   // False, and nothing happens, if `unit` does not name a leased slab.
@@ -96,7 +106,7 @@ class SlabPool {
 
   struct Chunk {
     uint32_t owner = kNone;       // class, or kNone
-    uint32_t in_use = 0;          // leased slabs
+    uint32_t in_use = 0;          // slabs of the owner's size that are leased, or part of a lease
     uint32_t first_free = kNone;  // unit; the chain goes on in next_free_
     uint32_t previous = kNone;    // neighbours in the owner's list of chunks with free slabs
     uint32_t next = kNone;
@@ -105,12 +115,26 @@ class SlabPool {
     uint32_t bytes = 0;
     uint32_t chunks = 0;
     uint32_t first_partial = kNone;  // chunks with at least one free slab
+    uint32_t joined = 0;             // leased slabs of this class in chunks of smaller ones
+    uint32_t lent = 0;               // slabs of this class that are part of such
     SlabClassStats stats;
   };
 
   [[nodiscard]] uint32_t ChunkOf(uint32_t unit) const { return unit / units_per_chunk_; }
+  // Joining looks at this many units at most: it must not hold up the event loop.
+  static constexpr uint32_t kMaxJoinUnits = 16384;
+
   uint32_t TakeChunk();
   void GiveChunk(uint32_t chunk_index, uint32_t slab_class);
+  uint32_t TakeFree(uint32_t slab_class);
+  uint32_t TakeLarger(uint32_t slab_class);
+  uint32_t TakeJoined(uint32_t slab_class);
+  [[nodiscard]] uint32_t FindRun(uint32_t chunk_index, uint32_t units) const;
+  void UnchainRun(uint32_t chunk_index, uint32_t first, uint32_t units);
+  uint32_t Lease(uint32_t unit, uint32_t slab_class);
+  [[nodiscard]] uint32_t UnitsOf(uint32_t slab_class) const {
+    return classes_[slab_class].bytes / kSlabUnitBytes;
+  }
   void LinkPartial(uint32_t chunk_index);
   void UnlinkPartial(uint32_t chunk_index);
 
@@ -119,7 +143,8 @@ class SlabPool {
   std::vector<Chunk> chunks_;
   uint32_t units_per_chunk_ = 0;
   uint32_t unused_chunks_ =
-      0;  // chunks_[chunks_.size() - unused_chunks_ ...] belong to no class yet
+      0;                      // chunks_[chunks_.size() - unused_chunks_ ...] belong to no class yet
+  uint32_t idle_chunks_ = 0;  // chunks with an owner and no leased slab
   uint64_t leaked_ = 0;
   std::vector<Forgotten>
       forgotten_;  // at most one for each ArrayBuffer ever made and not yet asked about

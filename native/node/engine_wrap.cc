@@ -374,7 +374,8 @@ napi_value EngineWrap::ReleaseSlab(napi_env env, napi_callback_info info) {
   return ToJs(env, self != nullptr && self->pool_ != nullptr && self->pool_->Release(numbers[0]));
 }
 
-// slabBuffer(unit): { buffer, generation }, a new ArrayBuffer over a leased slab.
+// slabBuffer(unit, bytes): { buffer, generation }, a new ArrayBuffer over the beginning of a leased
+// slab, by default over all of it.
 Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   double unit = 0;
@@ -384,10 +385,14 @@ Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
     Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
     return env.Undefined();
   }
+  double bytes = pool_->SlabBytes(slab);
+  if (!info[1].IsUndefined() && !ReadInteger(info[1], "bytes", 1, bytes, &bytes)) {
+    return env.Undefined();
+  }
   SlabView view(pool_, slab);
   const uint32_t generation = view.generation();
   napi_value buffer =
-      ExternalBuffer(env, pool_->SlabData(slab), pool_->SlabBytes(slab), std::move(view));
+      ExternalBuffer(env, pool_->SlabData(slab), static_cast<size_t>(bytes), std::move(view));
   if (buffer == nullptr) return env.Undefined();
   Napi::Object result = Napi::Object::New(env);
   result.Set("buffer", buffer);
@@ -440,7 +445,7 @@ Napi::Value EngineWrap::ReclaimSlab(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), reclaimed);
 }
 
-// poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, highWater, acquired, misses }] }
+// poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, ... }] }, as in SlabClassStats
 Napi::Value EngineWrap::PoolStats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (pool_ == nullptr) return env.Undefined();
@@ -455,6 +460,7 @@ Napi::Value EngineWrap::PoolStats(const Napi::CallbackInfo& info) {
     entry.Set("inUse", of.in_use);
     entry.Set("highWater", of.high_water);
     entry.Set("acquired", static_cast<double>(of.acquired));
+    entry.Set("substituted", static_cast<double>(of.substituted));
     entry.Set("misses", static_cast<double>(of.misses));
     classes.Set(i, entry);
   }

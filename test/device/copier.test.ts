@@ -77,6 +77,29 @@ describe('copied transfers', () => {
     expect(await file.read(0, new Uint8Array(16 * KIB))).toBe(16 * KIB);
   });
 
+  it('find room in a small pool beside a lease of another size', async () => {
+    const { file, engine } = await openFile(randomBytes(MIB), { pool: { bytes: MIB } });
+    const lease = engine.pool.acquire(4 * KIB);
+    const whole = new Uint8Array(MIB);
+    expect(await file.read(0, whole.subarray(0, 8 * KIB))).toBe(8 * KIB);
+    expect(await file.read(0, whole)).toBe(MIB);
+    expect(readFileSync(file.path).equals(whole)).toBe(true);
+    lease.release();
+  });
+
+  it('say what is free when it is not enough for a piece', async () => {
+    const { file, engine } = await openFile(Buffer.alloc(MIB), {
+      pool: { bytes: 64 * KIB, classes: [4 * KIB, 64 * KIB] },
+    });
+    const leases = Array.from({ length: 16 }, () => engine.pool.acquire(4 * KIB));
+    leases[3]!.release();
+    await expect(file.read(0, new Uint8Array(8 * KIB))).rejects.toThrow(
+      "No slab of 8192 bytes is free to copy through: 61440 bytes of the pool's 65536 are leased, " +
+        'free are only 1 of 4096 bytes',
+    );
+    expect(await file.read(0, new Uint8Array(4 * KIB))).toBe(4 * KIB);
+  });
+
   it('whose array is detached under way reject with what was done, and the file can be closed', async () => {
     const { file, engine } = await openFile(Buffer.alloc(4 * MIB), {
       pool: { bytes: 256 * KIB, classes: [4096] },

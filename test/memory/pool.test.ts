@@ -55,6 +55,60 @@ describe('BufferPool', () => {
     expect(missesTotal).toBe(1);
   });
 
+  it('of a single chunk serves all sizes at once', async () => {
+    const { pool } = await startEngine({ pool: { bytes: MIB } });
+    const sizes = [4096, 8192, 65536, 524_288, 12_288, 1];
+    const leases = sizes.map((bytes, i) => {
+      const lease = pool.acquire(bytes);
+      expect(lease.buffer.length).toBe(bytes);
+      lease.buffer.fill(i + 1);
+      return lease;
+    });
+    // Nobody has written into another's.
+    for (const [i, { buffer }] of leases.entries()) {
+      expect(buffer.every((byte) => byte === i + 1)).toBe(true);
+    }
+    const { classes, bytesInUse } = pool.stats();
+    const of = (bytes: number) => classes.find(({ slabBytes }) => slabBytes === bytes)!;
+    expect(of(8192)).toMatchObject({ inUse: 1, capacity: 1, substitutedTotal: 1, missesTotal: 0 });
+    expect(bytesInUse).toBe(4096 + 8192 + 65536 + 524_288 + 16_384 + 4096);
+    for (const lease of leases) lease.release();
+    expect(pool.stats().bytesInUse).toBe(0);
+    expect(pool.acquire(MIB).buffer.length).toBe(MIB);
+  });
+
+  it('lets a larger slab stand in, and shows no more of it than was asked for', async () => {
+    const { pool } = await startEngine({ pool: { bytes: MIB, classes: [4096, 65536, MIB] } });
+    const first = pool.acquire(65536);
+    const second = pool.acquire(100);
+    expect(second.buffer.length).toBe(100);
+    expect(second.buffer.buffer.byteLength).toBe(4096);
+    expect(pool.stats().classes[0]).toMatchObject({ inUse: 0, substitutedTotal: 1 });
+    expect(pool.stats().classes[1]).toMatchObject({ inUse: 2 });
+    const memory = second.buffer.buffer;
+    second.release();
+    // The same memory as before: a substitute costs no new ArrayBuffer each time.
+    const again = pool.acquire(4096);
+    expect(again.buffer.buffer).toBe(memory);
+    again.release();
+    expect(pool.acquire(65536).buffer.buffer.byteLength).toBe(65536);
+    first.release();
+  });
+
+  it('says what is free when that is not enough', async () => {
+    const { pool } = await startEngine({ pool: { bytes: MIB, classes: [4096, 8192, MIB] } });
+    const leases = Array.from({ length: 256 }, () => pool.acquire(4096));
+    expect(() => pool.acquire(1)).toThrow(
+      /No slab of 1 bytes is free: 1048576 bytes of the pool's 1048576 are leased, nothing is free/,
+    );
+    for (const [i, lease] of leases.entries()) if (i % 2 === 0) lease.release();
+    expect(() => pool.acquire(8192)).toThrow(
+      /524288 bytes of the pool's 1048576 are leased, free are only 128 of 4096 bytes/,
+    );
+    leases[1]!.release();
+    expect(pool.acquire(8192).buffer.length).toBe(8192);
+  });
+
   it('counts', async () => {
     const { pool } = await startEngine();
     const leases = [1, 2, 3].map(() => pool.acquire(4096));

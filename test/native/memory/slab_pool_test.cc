@@ -1,13 +1,15 @@
 // Shows that slabs never overlap, that nothing outside a leased slab resolves, that chunks move
-// between classes, and that only the last ArrayBuffer of a slab can reclaim it. Single-threaded, as
-// the pool is.
+// between classes, that slabs stand in for each other, and that only the last ArrayBuffer of a slab
+// can reclaim it. Single-threaded, as the pool is; only Resolve() is any thread's.
 
 #include "memory/slab_pool.h"
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "support/seed.h"
 
@@ -47,6 +49,85 @@ TEST_CASE("SlabPool: chunks that one class does not need any more serve another"
   CHECK(pool->SlabBytes(large) == 1U << 20);
   CHECK(pool->Acquire(0) == kNoSlab);
   CHECK(pool->ClassStats(0).capacity == 0);
+}
+
+TEST_CASE("SlabPool: a larger slab stands in where a class has none, the nearest first") {
+  const auto pool = MakePool(2 << 20, {4096, 8192, 65536, 1U << 20});
+  REQUIRE(pool->Acquire(2) != kNoSlab);
+  REQUIRE(pool->Acquire(1) != kNoSlab);  // both chunks have a class now
+  const uint32_t unit = pool->Acquire(0);
+  REQUIRE(unit != kNoSlab);
+  CHECK(pool->SlabBytes(unit) == 8192);
+  CHECK(pool->ClassStats(0).substituted == 1);
+  CHECK(pool->ClassStats(0).misses == 0);
+  CHECK(pool->ClassStats(1).in_use == 2);
+  CHECK(pool->Release(unit));
+  CHECK(pool->ClassStats(1).in_use == 1);
+}
+
+TEST_CASE("SlabPool: free neighbours are joined where nothing larger is free, and fall apart") {
+  const auto pool = MakePool(1 << 20, {4096, 8192, 16384, 1U << 20});
+  std::vector<uint32_t> small;
+  for (int i = 0; i < 256; ++i) small.push_back(pool->Acquire(0));
+  // Two neighbours that are not aligned, and two that are.
+  for (const uint32_t unit : {1U, 2U, 6U, 7U}) REQUIRE(pool->Release(small[unit]));
+  const uint32_t joined = pool->Acquire(1);
+  REQUIRE(joined == small[6]);
+  CHECK(pool->SlabBytes(joined) == 8192);
+  CHECK(pool->Resolve(joined, 0, 8192) != nullptr);
+  CHECK(pool->Resolve(joined, 0, 8193) == nullptr);
+  CHECK(pool->Resolve(joined + 1, 0, 4096) == nullptr);  // its second half has no name
+  CHECK_FALSE(pool->Release(joined + 1));
+  CHECK(pool->ClassStats(0).capacity == 254);
+  CHECK(pool->ClassStats(1).capacity == 1);
+  CHECK(pool->Acquire(1) == kNoSlab);
+  CHECK(pool->ClassStats(1).misses == 1);
+
+  // What lies inside the joined slab is not handed out.
+  std::vector<uint32_t> rest;
+  for (uint32_t unit = pool->Acquire(0); unit != kNoSlab; unit = pool->Acquire(0)) {
+    rest.push_back(unit);
+  }
+  CHECK(rest.size() == 2);
+  REQUIRE(pool->Release(joined));
+  CHECK_FALSE(pool->Release(joined));
+  CHECK(pool->ClassStats(0).capacity == 256);
+  CHECK(pool->ClassStats(1).capacity == 0);
+  CHECK(pool->Acquire(0) == joined);
+  CHECK(pool->Acquire(0) == joined + 1);
+  CHECK(pool->Acquire(0) == kNoSlab);
+}
+
+TEST_CASE("SlabPool: queues may resolve whatever they like while slabs are joined and fall apart") {
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  const auto pool = MakePool(1 << 20, {4096, 8192, 65536, 1U << 20});
+  const uint8_t* const begin = pool->arena()->base();
+  std::atomic<bool> over{false};
+  std::atomic<uint64_t> outside{0};
+  std::thread queue([&, random = std::mt19937_64(seed)]() mutable {
+    while (!over.load(std::memory_order_relaxed)) {
+      const auto unit = static_cast<uint32_t>(random() % 300);
+      const auto length = static_cast<uint32_t>(random() % 70'000);
+      const uint8_t* data = pool->Resolve(unit, 0, length);
+      if (data == nullptr) continue;
+      if (data < begin || data + length > begin + (1 << 20)) ++outside;
+    }
+  });
+  std::mt19937_64 random(seed + 1);
+  std::vector<uint32_t> leased;
+  for (int step = 0; step < 100'000; ++step) {
+    const uint32_t unit = pool->Acquire(static_cast<uint32_t>(random() % 3));
+    if (unit != kNoSlab) leased.push_back(unit);
+    if (unit != kNoSlab && leased.size() < 20) continue;
+    const size_t chosen = random() % leased.size();
+    CHECK(pool->Release(leased[chosen]));
+    leased[chosen] = leased.back();
+    leased.pop_back();
+  }
+  over = true;
+  queue.join();
+  CHECK(outside == 0);
 }
 
 TEST_CASE("SlabPool: nothing but the inside of a leased slab resolves") {
@@ -110,7 +191,9 @@ TEST_CASE("SlabPool: random use agrees with a model, and leased slabs never over
       const auto slab_class = static_cast<uint32_t>(random() % classes.size());
       const uint32_t unit = pool->Acquire(slab_class);
       if (unit == kNoSlab) continue;
-      const uint32_t bytes = classes[slab_class];
+      const uint32_t bytes = pool->SlabBytes(unit);
+      REQUIRE(bytes >= classes[slab_class]);
+      REQUIRE(unit % (bytes / 4096) == 0);
       const auto next = leased.lower_bound(unit);
       if (next != leased.end()) REQUIRE(unit + (bytes / 4096) <= next->first);
       if (next != leased.begin()) {
@@ -128,8 +211,17 @@ TEST_CASE("SlabPool: random use agrees with a model, and leased slabs never over
     }
   }
   uint32_t in_use = 0;
-  for (uint32_t i = 0; i < classes.size(); ++i) in_use += pool->ClassStats(i).in_use;
+  uint64_t capacity_bytes = 0;
+  uint64_t substituted = 0;
+  for (uint32_t i = 0; i < classes.size(); ++i) {
+    const SlabClassStats stats = pool->ClassStats(i);
+    in_use += stats.in_use;
+    capacity_bytes += uint64_t{stats.capacity} * stats.slab_bytes;
+    substituted += stats.substituted;
+  }
   CHECK(in_use == leased.size());
+  CHECK(capacity_bytes == 1U << 20);
+  CHECK(substituted > 0);
   // Nothing is lost: with all released, the largest class gets the whole arena.
   for (const auto& [unit, bytes] : leased) CHECK(pool->Release(unit));
   for (int i = 0; i < 4; ++i) CHECK(pool->Acquire(3) != kNoSlab);
