@@ -9,7 +9,7 @@ import { blockFiles, type BlockFile, type FileHost } from '../device/block-file.
 import { Copier } from '../device/copier.js';
 import { Batch, promiseSink } from '../device/sinks.js';
 import { closedError, ringboltError, systemError } from '../errors.js';
-import { defaultPoolBytes } from '../memory/budget.js';
+import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
 import { pools, type BufferPool } from '../memory/pool.js';
 import { NativeEngine, OpKind, isFailure, type NativeInfo } from '../native.js';
 import { checkSecret, SECRET } from '../secret.js';
@@ -106,11 +106,13 @@ export class Engine {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_RINGBOLT_UNSUPPORTED` where io_uring cannot be had, with the reason
-   * @throws `ENOMEM` and the like, where memory or threads cannot
+   * @throws `ENOMEM` where `pool.bytes` is more than the machine or the process's cgroup has
+   * @throws `ENOMEM` and the like, where memory or threads cannot be had
    */
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const resolved = resolveEngineOptions(options);
     const largest = resolved.slabClasses.at(-1)!;
+    if (resolved.poolBytes !== undefined) await checkPoolBytes(resolved.poolBytes);
     const poolBytes = resolved.poolBytes ?? (await defaultPoolBytes(largest));
     const placement = placeQueues(resolved, await readCpuTopology());
 

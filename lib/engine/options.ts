@@ -16,7 +16,10 @@ import {
 } from '../validate.js';
 
 export interface PoolOptions {
-  /** Size of the pool. Default 64 MiB, at most an eighth of the memory of the process's cgroup. */
+  /**
+   * Size of the pool, up to 64 GiB; more than the process's cgroup or the machine has is refused with `ENOMEM`. Default 64 MiB,
+   * at most an eighth of that memory.
+   */
   readonly bytes?: number;
   /** Slab sizes: ascending powers of two, 4 KiB to 64 MiB. Default 4 KiB to 1 MiB. */
   readonly classes?: readonly number[];

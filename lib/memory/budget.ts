@@ -1,12 +1,15 @@
-// How much memory a pool may take when nobody said: 64 MiB, but never over an eighth of what the process's cgroup (or
-// the machine) has, so that a small container is not filled by its I/O buffers.
+// How much memory a pool may take. When nobody said: 64 MiB, but never over an eighth of what the process's cgroup (or
+// the machine) has, so that a small container is not filled by its I/O buffers. When somebody did: never more than
+// there is, since populating that would not end with an error but with the process killed for it.
 
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { RingboltError } from '../errors.js';
 
 const DEFAULT_BYTES = 64 * 2 ** 20;
 const SHARE = 8;
+const ENOMEM = os.constants.errno.ENOMEM;
 
 async function readLimit(file: string): Promise<number> {
   const text = await readFile(file, 'utf8').catch(() => '');
@@ -39,4 +42,20 @@ export async function memoryLimitBytes(root = '/'): Promise<number> {
 export async function defaultPoolBytes(largestBytes: number, root?: string): Promise<number> {
   const allowed = Math.min(DEFAULT_BYTES, (await memoryLimitBytes(root)) / SHARE);
   return Math.max(1, Math.floor(allowed / largestBytes)) * largestBytes;
+}
+
+/**
+ * For a pool of a size that the user chose.
+ *
+ * @throws `ENOMEM` if this process could never have so much.
+ */
+export async function checkPoolBytes(bytes: number, root?: string): Promise<void> {
+  const limitBytes = await memoryLimitBytes(root);
+  if (bytes <= limitBytes) return;
+  throw new RingboltError(
+    'ENOMEM',
+    `ENOMEM: not enough memory: options.pool.bytes is ${bytes}, ` +
+      `but this process may use ${limitBytes} bytes at most (its cgroup's limit, or the machine's memory)`,
+    { errno: -ENOMEM },
+  );
 }

@@ -1,9 +1,14 @@
-// Shows that the pool's default size respects the memory limit of the process's cgroup and of those above it.
+// Shows that the pool's size, by default and as given, respects the memory limit of the process's cgroup and of those above it.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Engine } from 'ringbolt';
 import { describe, expect, it } from 'vitest';
-import { defaultPoolBytes, memoryLimitBytes } from '../../dist/lib/memory/budget.js';
+import {
+  checkPoolBytes,
+  defaultPoolBytes,
+  memoryLimitBytes,
+} from '../../dist/lib/memory/budget.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const MIB = 2 ** 20;
@@ -39,5 +44,33 @@ describe('memory limit', () => {
     write(root, 'proc/self/cgroup', '0::/\n');
     write(root, 'sys/fs/cgroup/memory.max', `${MIB}\n`);
     expect(await defaultPoolBytes(4 * MIB, root)).toBe(4 * MIB);
+  });
+});
+
+describe('a pool of a given size', () => {
+  it('may take all that the cgroup has, and not a byte more', async () => {
+    const root = tempFolder();
+    write(root, 'proc/self/cgroup', '0::/\n');
+    write(root, 'sys/fs/cgroup/memory.max', `${100 * MIB}\n`);
+    await expect(checkPoolBytes(100 * MIB, root)).resolves.toBeUndefined();
+    const refused = checkPoolBytes(100 * MIB + 1, root);
+    await expect(refused).rejects.toMatchObject({
+      name: 'RingboltError',
+      code: 'ENOMEM',
+      errno: -12,
+    });
+    await expect(refused).rejects.toThrow(
+      /options\.pool\.bytes is 104857601, .* 104857600 bytes at most/,
+    );
+  });
+
+  it('that is more than the machine has is refused before anything is mapped', async ({ skip }) => {
+    const bytes = 2 ** 36; // the largest there is
+    const limitBytes = await memoryLimitBytes();
+    if (limitBytes >= bytes) skip('this machine would have so much');
+    const before = process.memoryUsage().rss;
+    await expect(Engine.start({ pool: { bytes } })).rejects.toMatchObject({ code: 'ENOMEM' });
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * MIB);
+    await (await Engine.start({ pool: { bytes: MIB } })).close();
   });
 });
