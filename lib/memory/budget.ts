@@ -2,7 +2,7 @@
 // the machine) has, so that a small container is not filled by its I/O buffers. When somebody did: never more than
 // there is, since populating that would not end with an error but with the process killed for it.
 
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { RingboltError } from '../errors.js';
@@ -11,16 +11,29 @@ const DEFAULT_BYTES = 64 * 2 ** 20;
 const SHARE = 8;
 const ENOMEM = os.constants.errno.ENOMEM;
 
-async function readLimit(file: string): Promise<number> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  const bytes = Number(text.trim());
-  return text.trim() !== '' && Number.isFinite(bytes) ? bytes : Infinity; // "max" is no number
+/**
+ * Synchronously: procfs and cgroups answer from memory, and a worker that is terminated while a thread pool reads would leave
+ * the descriptor behind. Empty if there is no such file.
+ */
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function readLimit(file: string): number {
+  const text = readText(file);
+  const bytes = Number(text);
+  return text !== '' && Number.isFinite(bytes) ? bytes : Infinity; // "max" is no number
 }
 
 /** The least memory limit of this process's cgroups (v1 and v2) and the machine, bytes. */
+// eslint-disable-next-line @typescript-eslint/require-await -- a promise, so that its callers need not know how it reads
 export async function memoryLimitBytes(root = '/'): Promise<number> {
   const limits = [os.totalmem()];
-  const cgroups = await readFile(path.join(root, 'proc/self/cgroup'), 'utf8').catch(() => '');
+  const cgroups = readText(path.join(root, 'proc/self/cgroup'));
   for (const line of cgroups.split('\n')) {
     const match = /^\d+:([^:]*):(.*)$/.exec(line);
     if (match === null) continue;
@@ -31,7 +44,7 @@ export async function memoryLimitBytes(root = '/'): Promise<number> {
     const folder = path.join(root, v2 ? 'sys/fs/cgroup' : 'sys/fs/cgroup/memory');
     const file = v2 ? 'memory.max' : 'memory.limit_in_bytes';
     for (let at = path.join('/', group); ; at = path.dirname(at)) {
-      limits.push(await readLimit(path.join(folder, at, file)));
+      limits.push(readLimit(path.join(folder, at, file)));
       if (at === '/') break;
     }
   }
