@@ -23,6 +23,7 @@ import {
 import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';
+import { disabledFeatures } from './features.js';
 import { describeEngine, type EngineInfo } from './info.js';
 import {
   placeQueues,
@@ -104,13 +105,15 @@ export class Engine {
   /**
    * Makes memory and queues. The event loop is free meanwhile.
    *
-   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   * @throws `ERR_INVALID_ARG_VALUE`, also where the environment variable `RINGBOLT_DISABLE` names a feature that there is not
    * @throws `ERR_RINGBOLT_UNSUPPORTED` where io_uring cannot be had, with the reason
    * @throws `ENOMEM` where `pool.bytes` is more than the machine or the process's cgroup has
    * @throws `ENOMEM` and the like, where memory or threads cannot be had
    */
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const resolved = resolveEngineOptions(options);
+    const without = disabledFeatures();
     const largest = resolved.slabClasses.at(-1)!;
     if (resolved.poolBytes !== undefined) await checkPoolBytes(resolved.poolBytes);
     const poolBytes = resolved.poolBytes ?? (await defaultPoolBytes(largest));
@@ -126,7 +129,7 @@ export class Engine {
         poolBytes: Math.floor(poolBytes / largest) * largest,
         hugePages: resolved.hugePages,
         slabClasses: resolved.slabClasses,
-        without: (process.env['RINGBOLT_DISABLE'] ?? '').split(',').filter((name) => name !== ''),
+        without,
       },
       (queue, count) => late.scheduler?.deliver(queue, count),
     );

@@ -49,6 +49,43 @@ describe('Engine.start', () => {
   });
 });
 
+describe('RINGBOLT_DISABLE', () => {
+  function disable(names: string): void {
+    vi.stubEnv('RINGBOLT_DISABLE', names);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+  }
+
+  it.each(['DEFER_TASKRUN,FIXED_FILE', 'defer_taskrun', ' FIXED_FILES', 'all'])(
+    '%j is refused, naming what there is',
+    async (names) => {
+      disable(names);
+      await expect(Engine.start()).rejects.toMatchObject({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: expect.stringMatching(
+          /'RINGBOLT_DISABLE' must name features of SUBMIT_ALL, .*FIXED_FILES\. Received/,
+        ) as string,
+      });
+    },
+  );
+
+  it('may name every feature that an engine tells of', async () => {
+    const { info } = await startEngine();
+    const names = info.queues[0]!.features.map(({ name }) => name);
+    expect(names.length).toBeGreaterThan(0);
+    disable(names.join(','));
+    const without = await startEngine();
+    expect(without.info.queues[0]!.features.filter(({ active }) => active)).toEqual([]);
+  });
+
+  it('that is empty switches nothing off', async () => {
+    disable(',');
+    await startEngine();
+  });
+});
+
 describe('Engine', () => {
   it('spreads work over its queues', async () => {
     const engine = await startEngine({ queues: 3, depth: 32 });

@@ -1,0 +1,29 @@
+// Optional features of the backend that an environment variable switches off: RINGBOLT_DISABLE=NAME,NAME. For finding
+// out whether one of them is to blame, and for tests. `engine.info.queues[].features` says what came of it.
+
+import { invalidValue } from '../validate.js';
+
+/** As `engine.info` names them (native/io/uring_backend.cc). */
+const FEATURES: readonly string[] = [
+  'SUBMIT_ALL',
+  'COOP_TASKRUN',
+  'SINGLE_ISSUER',
+  'DEFER_TASKRUN',
+  'REGISTERED_RING',
+  'FIXED_FILES',
+];
+
+/**
+ * The features to go without; a misspelt one that stayed on would be blamed for nothing.
+ *
+ * @throws TypeError `ERR_INVALID_ARG_VALUE` where one is none
+ */
+export function disabledFeatures(): readonly string[] {
+  const value = process.env['RINGBOLT_DISABLE'] ?? '';
+  const names = value.split(',').filter((name) => name !== '');
+  for (const name of names) {
+    if (FEATURES.includes(name)) continue;
+    throw invalidValue('RINGBOLT_DISABLE', `must name features of ${FEATURES.join(', ')}`, name);
+  }
+  return names;
+}
