@@ -7,12 +7,14 @@
 // RINGBOLT_WITHOUT_LIBURING=1 leaves the backend out on purpose.
 
 const { spawnSync } = require('node:child_process');
+const { mkdtempSync, rmSync } = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 // The oldest liburing with all of this is 2.3; with an older one the backend would not compile.
 const PROBE = `
 #include <liburing.h>
-int main() {
+extern "C" int probe() {
   io_uring ring{};
   unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   return io_uring_queue_init(8, &ring, flags) + io_uring_register_ring_fd(&ring) +
@@ -20,30 +22,45 @@ int main() {
 }
 `;
 
+// Static first: a prebuilt addon must not need the library on the user's machine. Some
+// distributions ship no static library; for a build on the spot the shared one will do.
+const FLAGS = ['-l:liburing.a', '-luring'];
+
 const [compiler, ...compilerArgs] = (process.env.CXX || 'g++').trim().split(/\s+/);
 
 function compile(args, input) {
   return spawnSync(compiler, [...compilerArgs, ...args], { encoding: 'utf8', input });
 }
 
-// The compiler echoes a name that it does not find, and answers with a path when it does.
-function hasLibrary(name) {
-  const { status, stdout } = compile([`-print-file-name=${name}`]);
-  return status === 0 && path.isAbsolute(stdout.trim());
+// That a library is there does not mean that an addon can be linked with it: an archive that was not
+// compiled as position-independent code cannot go into a shared object.
+function canLink(flag, object, output) {
+  const args = ['-shared', '-Wl,--no-undefined', '-Wl,--exclude-libs,ALL', object, flag];
+  return compile([...args, '-o', output]).status === 0;
+}
+
+function probe(folder) {
+  const object = path.join(folder, 'probe.o');
+  const compiled = compile(['-std=c++20', '-fPIC', '-c', '-x', 'c++', '-', '-o', object], PROBE);
+  if (compiled.error) return { reason: `${compiler}: ${compiled.error.message}` };
+  if (compiled.status !== 0) {
+    return { reason: 'liburing.h is missing or older than 2.3 (liburing-dev, liburing-devel)' };
+  }
+  const flag = FLAGS.find((each) => canLink(each, object, path.join(folder, 'probe.so')));
+  if (flag) return { flag };
+  return {
+    reason: 'no liburing.a or liburing.so was found that a shared object can be linked with',
+  };
 }
 
 function find() {
   if (process.env.RINGBOLT_WITHOUT_LIBURING) return { reason: 'RINGBOLT_WITHOUT_LIBURING is set' };
-  const probe = compile(['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], PROBE);
-  if (probe.error) return { reason: `${compiler}: ${probe.error.message}` };
-  if (probe.status !== 0) {
-    return { reason: 'liburing.h is missing or older than 2.3 (liburing-dev, liburing-devel)' };
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'ringbolt-liburing-'));
+  try {
+    return probe(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  // Static first: a prebuilt addon must not need the library on the user's machine.
-  if (hasLibrary('liburing.a')) return { flag: '-l:liburing.a' };
-  // Some distributions ship no static library; for a build on the spot the shared one will do.
-  if (hasLibrary('liburing.so')) return { flag: '-luring' };
-  return { reason: 'neither liburing.a nor liburing.so was found' };
 }
 
 const { flag, reason } = find();
