@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -18,6 +19,7 @@ import {
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nativeFacts } from './native-facts.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const LEVELS = ['build', 'bench', 'test', 'check'];
@@ -177,7 +179,7 @@ function aptInstall(missing) {
   return run(command, [...args, ...APT_INSTALL, '-q', ...lock, ...names], { minutes: 20 }) === 0;
 }
 
-/** Checks what `level` needs. Returns whether anything was installed. */
+/** Checks what `level` needs and installs what is missing; ends the process where that cannot be done. */
 function packages(level) {
   let missing = NEEDS.filter((need) => LEVELS.indexOf(need.level) <= LEVELS.indexOf(level));
   const debian = which('dpkg-query') && which('apt-get');
@@ -186,8 +188,8 @@ function packages(level) {
     missing = missing.filter((need) => !need.packages.some((name) => installed.has(name)));
   }
   missing = missing.filter((need) => !need.found());
-  if (missing.length === 0) return false;
-  if (debian && aptInstall(missing)) return true;
+  if (missing.length === 0) return;
+  if (debian && aptInstall(missing)) return;
 
   const required = missing.filter((need) => !need.optional);
   for (const need of missing.filter((need) => need.optional)) {
@@ -198,7 +200,6 @@ function packages(level) {
     console.error(`setup: cannot go on without ${names.join(', ')}`);
     process.exit(1);
   }
-  return false;
 }
 
 // Builds -------------------------------------------------------------------------------------------
@@ -219,9 +220,12 @@ function newest(...paths) {
   return latest;
 }
 
-/** Builds unless the stamp is newer than the sources. */
-function build({ name, stamp, output, sources, prepare, command: [command, args] }) {
-  if (exists(root, output) && mtime(stamp) >= newest(...sources)) return;
+/** Builds unless the stamp is newer than the sources, and says of the rest what `facts` does now. */
+function build({ name, stamp, output, sources, facts, prepare, command: [command, args] }) {
+  const stamped = exists(root, stamp) ? readFileSync(join(root, stamp), 'utf8') : undefined;
+  const built = exists(root, output) && mtime(stamp) >= newest(...sources);
+  const text = facts?.(stamped) ?? '';
+  if (built && text === stamped) return;
   prepare?.();
   // The stamp gets the time before the build: a file saved meanwhile may not be in it. It is a file
   // of its own because the output can be older than its sources: not everything that changes
@@ -229,7 +233,7 @@ function build({ name, stamp, output, sources, prepare, command: [command, args]
   const started = new Date();
   step(name, command, args, { minutes: 30 });
   mkdirSync(join(root, stamp, '..'), { recursive: true });
-  writeFileSync(join(root, stamp), '');
+  writeFileSync(join(root, stamp), text);
   utimesSync(join(root, stamp), started, started);
 }
 
@@ -259,8 +263,7 @@ export function setup(level) {
   // Warnings are errors in our CI only; binding.gyp says why it does not look at CI itself.
   if (process.env.CI) process.env.RINGBOLT_WERROR = '1';
 
-  // A new package may be liburing, which is looked for when the build is configured.
-  if (packages(level)) rmSync(join(root, 'build/.built'), { force: true });
+  packages(level);
   // Scripts are ignored because the install script would build the addon, which comes next anyway.
   if (mtime('node_modules/.package-lock.json') < mtime('package-lock.json')) {
     step('npm ci', ...npm('ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'));
@@ -270,6 +273,7 @@ export function setup(level) {
     stamp: 'build/.built',
     output: 'build/Release/ringbolt.node',
     sources: ['native', 'binding.gyp', 'scripts/find-liburing.js', 'scripts/find-xxhash.js'],
+    facts: nativeFacts,
     prepare: checkCompiler,
     // Through npm: only its scripts know npm's bundled node-gyp and its `nodedir` setting.
     command: npm('run', '--loglevel=error', 'build:native', ...nodeHeaders()),
