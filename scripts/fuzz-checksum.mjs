@@ -31,7 +31,7 @@ process.exitCode =
   run('cmake', [
     ...['-S', '.', '-B', TREE, '--log-level=warning', '-DCMAKE_BUILD_TYPE=RelWithDebInfo'],
     ...[`-DCMAKE_CXX_COMPILER=${compiler}`, '-DRINGBOLT_SANITIZE=fuzzer'],
-    '-DRINGBOLT_BUILD_ADDON=OFF',
+    ...['-DRINGBOLT_BUILD_ADDON=OFF', `-DNODE=${process.execPath}`],
   ]) ||
   run('cmake', ['--build', TREE, '--target', TARGET]) ||
   run(join(TREE, TARGET), existsSync(argument) ? [argument] : fuzz, {

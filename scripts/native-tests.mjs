@@ -25,6 +25,7 @@ export function configure(variant) {
     // Nothing loads a TSan addon: Node itself is not built with it.
     RINGBOLT_BUILD_ADDON: variant === 'tsan' ? 'OFF' : 'ON',
     RINGBOLT_WERROR: process.env.RINGBOLT_WERROR ? 'ON' : 'OFF',
+    NODE: process.execPath, // and not another one that comes first in PATH
   };
   return run(process.execPath, [
     join(root, 'node_modules/cmake-js/bin/cmake-js'),
