@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { configure } from './native-tests.mjs';
-import { root, run, setup, which } from './setup.mjs';
+import { escapeRegex, root, run, setup, which } from './setup.mjs';
 
 const bin = (name) => join(root, 'node_modules/.bin', name);
 const llvm = (name) => which(`${name}-19`) ?? name;
@@ -27,7 +27,8 @@ function clangFormat(...options) {
 
 /** One file through clang-tidy; it prints only where there is something to say. */
 function tidy(file) {
-  const args = ['--quiet', '-p', 'build-cmake/plain', `--header-filter=^${root}native/`, file];
+  const ours = `--header-filter=^${escapeRegex(root)}native/`;
+  const args = ['--quiet', '-p', 'build-cmake/plain', ours, file];
   return new Promise((resolve) => {
     const child = spawn(llvm('clang-tidy'), args, { cwd: root, timeout: 600_000 });
     let output = '';

@@ -60,7 +60,7 @@ const NEEDS = [
     level: 'test',
     packages: ['doctest-dev'],
     usual: 'doctest with its CMake package',
-    found: () => ['/usr', '/usr/local'].some((prefix) => exists(prefix, 'lib/cmake/doctest')),
+    found: () => cmakePackage('doctest'),
   },
   {
     level: 'test',
@@ -84,6 +84,9 @@ export function which(name) {
   return directories.map((directory) => join(directory, name)).find((path) => existsSync(path));
 }
 
+/** For a pattern that matches exactly this text: a checkout may lie in a folder such as `c++ (old)`. */
+export const escapeRegex = (text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+
 function header(name) {
   const directories = [
     '/usr/include',
@@ -91,6 +94,19 @@ function header(name) {
     ...(process.env.CPATH ?? '').split(':'),
   ];
   return directories.some((directory) => directory && exists(directory, name));
+}
+
+/** Where CMake looks: distributions put its packages below lib, lib64, share or a multiarch folder. */
+export function cmakePackage(name) {
+  const prefixes = [
+    ...(process.env.CMAKE_PREFIX_PATH ?? '').split(':').filter((prefix) => prefix !== ''),
+    ...['/usr', '/usr/local'],
+  ];
+  const multiarch = `lib/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch]}-linux-gnu`;
+  const libraries = ['lib', 'lib64', 'share', multiarch];
+  return prefixes.some((prefix) =>
+    libraries.some((library) => exists(prefix, library, 'cmake', name)),
+  );
 }
 
 function cxx() {
