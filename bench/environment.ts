@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { NativeBuild } from '../lib/native.js';
 import { describeStorage } from './storage.js';
 import type { Target } from './target.js';
 
@@ -32,6 +33,8 @@ export interface Environment {
   readonly gitCommit: string | null;
   /** Files of that checkout differ from the commit. */
   readonly gitDirty: boolean | null;
+  /** How the addon was compiled. */
+  readonly nativeBuild: NativeBuild;
   readonly nodeVersion: string;
   /** Null if fio had no part in it. */
   readonly fioVersion: string | null;
@@ -53,7 +56,13 @@ export interface Environment {
 /** What the machine and the checkout say; the rest is the run's own. */
 export type Surroundings = Omit<
   Environment,
-  'target' | 'fioVersion' | 'secondsPerMeasurement' | 'warmUpSeconds' | 'rounds' | 'seed'
+  | 'target'
+  | 'nativeBuild'
+  | 'fioVersion'
+  | 'secondsPerMeasurement'
+  | 'warmUpSeconds'
+  | 'rounds'
+  | 'seed'
 >;
 
 export async function describeSurroundings(): Promise<Surroundings> {

@@ -7,6 +7,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { Engine, type BlockFile, type Lease } from '../lib/index.js';
+import { NATIVE_BUILD } from '../lib/native.js';
 import type { PrepareOutcome, PrepareTask } from './protocol.js';
 
 const CHUNK_BYTES = 2 ** 20;
@@ -23,7 +24,7 @@ export async function prepare(task: PrepareTask): Promise<PrepareOutcome> {
   const { direct, blockSize, remarks } = file;
   await file.close();
   await engine.close();
-  return { direct, blockBytes: blockSize, remarks };
+  return { direct, blockBytes: blockSize, remarks, nativeBuild: NATIVE_BUILD };
 }
 
 /** `bytes` is a multiple of the chunk. */

@@ -1,5 +1,6 @@
 // What the benchmark and its worker processes say to each other: one task down, one outcome up.
 
+import type { NativeBuild } from '../lib/native.js';
 import type { IoWorkload, NoopWorkload } from './workloads.js';
 
 /** Finds out how the target can be opened, and fills it with random bytes if it is ours to fill. */
@@ -17,6 +18,8 @@ export interface PrepareOutcome {
   readonly blockBytes: number;
   /** Why direct I/O was not had; empty if it was. */
   readonly remarks: string;
+  /** Told from here, so that the process which waits loads no addon. */
+  readonly nativeBuild: NativeBuild;
 }
 
 interface Timed {

@@ -72,6 +72,7 @@ export async function runBench(
     const environment: Environment = {
       ...surroundings,
       fioVersion: usesFio(plan) && fio.status === 'ok' ? fio.value : null,
+      nativeBuild: prepared.nativeBuild,
       target: describeTarget(target, direct),
       secondsPerMeasurement: seconds,
       warmUpSeconds: warmUpSeconds(seconds),

@@ -15,11 +15,17 @@ const ALLOCATION_UNIT_BYTES = 512;
 
 /** Of the machine and the target, known before the first measurement. */
 export function warnAboutEnvironment(
-  { target, loadAverage, cpusAllowed, secondsPerMeasurement }: Environment,
+  { target, nativeBuild, loadAverage, cpusAllowed, secondsPerMeasurement }: Environment,
   file: string,
   remarks: string,
 ): readonly string[] {
   const warnings: string[] = [];
+  if (!nativeBuild.optimized) {
+    warnings.push('The addon is a debug build: ringbolt is slower than it would be.');
+  }
+  if (nativeBuild.sanitizer !== '') {
+    warnings.push(`The addon runs under ${nativeBuild.sanitizer}: its figures mean nothing.`);
+  }
   if (isInMemory(target.fileSystem ?? undefined)) {
     warnings.push(`The target is in memory (${String(target.fileSystem)}): no disk was measured.`);
   }

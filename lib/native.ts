@@ -122,12 +122,21 @@ export interface NativeEngine {
   poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
 }
 
+/** How the addon was compiled. */
+export interface NativeBuild {
+  /** False in a debug build. */
+  readonly optimized: boolean;
+  /** By name, such as `AddressSanitizer`; empty: none. */
+  readonly sanitizer: string;
+}
+
 interface Addon {
   readonly Engine: new (
     options: NativeEngineOptions,
     deliver: (queue: number, count: number) => void,
   ) => NativeEngine;
   readonly layout: Readonly<Record<string, number>>;
+  readonly build: NativeBuild;
 }
 
 function load(): Addon {
@@ -149,6 +158,7 @@ function load(): Addon {
 const addon = load();
 
 export const NativeEngine = addon.Engine;
+export const NATIVE_BUILD: NativeBuild = addon.build;
 
 export function isFailure(outcome: object): outcome is NativeFailure {
   return 'errno' in outcome && outcome.errno !== 0;

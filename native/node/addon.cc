@@ -1,5 +1,5 @@
 // The module object: the Engine class, and the constants of every layout that JavaScript shares, so
-// that lib/native.ts can refuse an addon it was not written for.
+// that lib/native.ts can refuse an addon it was not written for, and how it was compiled.
 
 #include <napi.h>
 
@@ -32,9 +32,30 @@ Napi::Object Layout(Napi::Env env) {
   return layout;
 }
 
+// What makes measurements of this addon mean less. Not NDEBUG: what ships does not define it.
+Napi::Object Build(Napi::Env env) {
+#ifdef __OPTIMIZE__
+  constexpr bool kOptimized = true;
+#else
+  constexpr bool kOptimized = false;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr const char* kSanitizer = "AddressSanitizer";
+#elif defined(__SANITIZE_THREAD__)
+  constexpr const char* kSanitizer = "ThreadSanitizer";
+#else
+  constexpr const char* kSanitizer = "";
+#endif
+  Napi::Object build = Napi::Object::New(env);
+  build.Set("optimized", kOptimized);
+  build.Set("sanitizer", kSanitizer);
+  return build;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineWrap::Define(env));
   exports.Set("layout", Layout(env));
+  exports.Set("build", Build(env));
   return exports;
 }
 

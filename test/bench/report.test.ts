@@ -11,6 +11,7 @@ const environment: Environment = {
   ringboltVersion: '1.2.3',
   gitCommit: '0123456789abcdef0123456789abcdef01234567',
   gitDirty: true,
+  nativeBuild: { optimized: true, sanitizer: '' },
   nodeVersion: 'v20.0.0',
   fioVersion: 'fio-3.33',
   kernel: '6.1.0',

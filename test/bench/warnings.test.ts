@@ -13,13 +13,17 @@ interface Circumstances {
   readonly direct?: boolean;
   readonly loadAverage?: number;
   readonly seconds?: number;
+  readonly optimized?: boolean;
+  readonly sanitizer?: string;
 }
 
 /** What is said on top of what this machine always says, such as its governor. */
 function warningsOf(circumstances: Circumstances, file: string): string {
   const { fileSystem = 'ext4', direct = true, loadAverage = 0, seconds = 5 } = circumstances;
+  const { optimized = true, sanitizer = '' } = circumstances;
   const environment = {
     target: { fileSystem, direct },
+    nativeBuild: { optimized, sanitizer },
     cpusAllowed: 4,
     loadAverage,
     secondsPerMeasurement: seconds,
@@ -63,7 +67,7 @@ const noPlan = { comparisons: [], skipped: [], steps: [] };
 
 describe('warnAboutEnvironment', () => {
   it('is silent about an idle machine and a full file on a disk', () => {
-    expect(warningsOf({}, fullFile())).not.toMatch(/tmpfs|O_DIRECT|holes|load|only/);
+    expect(warningsOf({}, fullFile())).not.toMatch(/addon|tmpfs|O_DIRECT|holes|load|only/);
   });
 
   it.each([
@@ -71,6 +75,8 @@ describe('warnAboutEnvironment', () => {
     [{ direct: false }, /O_DIRECT \(not that file system\)/],
     [{ loadAverage: 2.1 }, /load average was 2\.10/],
     [{ seconds: 0.2 }, /took 0\.2 s only/],
+    [{ optimized: false }, /debug build/],
+    [{ sanitizer: 'AddressSanitizer' }, /under AddressSanitizer/],
   ])('warns of %j', (circumstances, expected) => {
     expect(warningsOf(circumstances, fullFile())).toMatch(expected);
   });

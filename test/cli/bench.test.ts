@@ -76,6 +76,7 @@ describe('what bench reports', { timeout }, () => {
       schema: 2,
       environment: {
         nodeVersion: process.version,
+        nativeBuild: { optimized: true, sanitizer: '' },
         secondsPerMeasurement: 0.2,
         rounds: 3,
         seed: 7,
