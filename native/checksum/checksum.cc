@@ -70,4 +70,14 @@ void BlockXxh3(const void* data, size_t block_bytes, size_t blocks, uint64_t* su
   for (; blocks > 0; p += block_bytes, ++sums, --blocks) *sums = hash(p, block_bytes, *sums);
 }
 
+void Xxh3Update(Xxh3State* state, const void* data, size_t bytes) {
+  RB_CHECK(ChosenXxh3Kernel() != nullptr);
+  ChosenXxh3Kernel()->kernel->update(state, data, bytes);
+}
+
+uint64_t Xxh3Digest(const Xxh3State& state) {
+  RB_CHECK(ChosenXxh3Kernel() != nullptr);
+  return ChosenXxh3Kernel()->kernel->digest(&state);
+}
+
 }  // namespace ringbolt

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "checksum/xxh3_kernel.h"
+
 namespace ringbolt {
 
 // CRCs are always finished ones. `seed` is the CRC of what came before, 0 at the beginning:
@@ -32,11 +34,14 @@ void BlockCrc64Nvme(const void* data, size_t block_bytes, size_t blocks, uint64_
 uint32_t Crc32cCombine(uint32_t crc_a, uint32_t crc_b, uint64_t bytes_b);
 uint64_t Crc64NvmeCombine(uint64_t crc_a, uint64_t crc_b, uint64_t bytes_b);
 
-// XXH3, 64 bits; of every block in the second, sums[i] holding the seed of block i on entry. Not
-// for incremental use: unlike a CRC, its seed is not the hash of what came before.
+// XXH3, 64 bits; of every block in the second, sums[i] holding the seed of block i on entry.
+// Unlike a CRC's, its seed is not the hash of what came before: for data in parts there is a state,
+// which one thread at a time may use.
 // Requires ChosenXxh3Kernel() (dispatch.h) not to be null.
 uint64_t Xxh3(const void* data, size_t bytes, uint64_t seed = 0);
 void BlockXxh3(const void* data, size_t block_bytes, size_t blocks, uint64_t* sums);
+void Xxh3Update(Xxh3State* state, const void* data, size_t bytes);
+uint64_t Xxh3Digest(const Xxh3State& state);
 
 }  // namespace ringbolt
 

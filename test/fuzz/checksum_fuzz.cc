@@ -2,6 +2,7 @@
 // or touches a byte that is not its own (built with AddressSanitizer). The first bytes of an input
 // choose alignment, seed, split and block size; the rest is the data.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -80,6 +81,38 @@ void CheckCopyAndCombine(Crc (*copy)(void*, const void*, size_t, Crc),
   Require(combine(a, b, bytes - split) == whole, "combine", "none", bytes);
 }
 
+// Two parts, then pieces of the block size, through one state.
+void CheckParts(const KernelInfo<Xxh3Kernel>& info, const uint8_t* data, size_t bytes,
+                const Shape& shape) {
+  const Xxh3Kernel& kernel = *info.kernel;
+  const uint64_t expected = kXxh3Baseline.hash(data, bytes, shape.seed);
+  const size_t split = shape.split % (bytes + 1);
+  Xxh3State state{.seed = shape.seed};
+  kernel.update(&state, data, split);
+  Require(kernel.digest(&state) == kXxh3Baseline.hash(data, split, shape.seed), "xxh3 first part",
+          info.name, split);
+  kernel.update(&state, data + split, bytes - split);
+  Require(kernel.digest(&state) == expected, "xxh3 parts", info.name, bytes);
+
+  const size_t piece = size_t{shape.block_bytes_over_8} + 1;
+  state.bytes_total = 0;  // begins anew
+  for (size_t at = 0; at < bytes; at += piece) {
+    kernel.update(&state, data + at, std::min(piece, bytes - at));
+  }
+  Require(kernel.digest(&state) == expected, "xxh3 pieces", info.name, bytes);
+}
+
+// The input as a state, which may be anything, and what is left of it as data.
+void CheckForgedState(const KernelInfo<Xxh3Kernel>& info, const uint8_t* data, size_t bytes) {
+  Xxh3State state;
+  if (bytes < sizeof(state)) return;
+  std::memcpy(&state, data, sizeof(state));
+  const uint64_t before = info.kernel->digest(&state);
+  info.kernel->update(&state, data + sizeof(state), bytes - sizeof(state));
+  const uint64_t after = info.kernel->digest(&state);
+  Require(before == after || bytes > sizeof(state), "xxh3 forged", info.name, bytes);
+}
+
 void Check(const uint8_t* input, size_t size) {
   Shape shape;
   if (size < sizeof(shape)) return;
@@ -102,6 +135,8 @@ void Check(const uint8_t* input, size_t size) {
     Require(info.kernel->hash(area.data, bytes, shape.seed) ==
                 kXxh3Baseline.hash(area.data, bytes, shape.seed),
             "xxh3", info.name, bytes);
+    CheckParts(info, area.data, bytes, shape);
+    CheckForgedState(info, area.data, bytes);
   }
 }
 

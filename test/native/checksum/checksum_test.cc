@@ -1,10 +1,12 @@
-// Shows what checksum/checksum.h adds to the kernels: copying, joining, XXH3.
+// Shows what checksum/checksum.h adds to the kernels: copying, joining, XXH3 of parts.
 
 #include "checksum/checksum.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <string_view>
 #include <vector>
@@ -157,6 +159,89 @@ TEST_CASE("XXH3: kernels agree on every length and any seed, and blocks with sin
   std::vector<uint64_t> sums = {1, 2, 3};
   BlockXxh3(data.data(), 1000, 3, sums.data());
   for (size_t i = 0; i < 3; ++i) CHECK(sums[i] == Xxh3(&data[1000 * i], 1000, i + 1));
+}
+
+TEST_CASE("XXH3: parts give the hash of the whole, with every kernel, wherever they are split") {
+  if (ChosenXxh3Kernel() == nullptr) {
+    std::printf("SKIPPED: built without xxHash\n");
+    return;
+  }
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto data = RandomBytes(3000, &random);
+  for (const auto& info : Xxh3Kernels()) {
+    if (info.why_not != nullptr) continue;
+    const Xxh3Kernel& kernel = *info.kernel;
+    CAPTURE(info.name);
+    size_t wrong = 0;
+    for (const size_t bytes : {0, 1, 16, 17, 128, 240, 241, 256, 257, 1024, 1025, 3000}) {
+      for (const uint64_t start : {uint64_t{0}, static_cast<uint64_t>(random())}) {
+        const uint64_t whole = kXxh3Baseline.hash(data.data(), bytes, start);
+        for (size_t split = 0; split <= bytes; ++split) {
+          Xxh3State state{.seed = start};
+          kernel.update(&state, data.data(), split);
+          if (kernel.digest(&state) != kXxh3Baseline.hash(data.data(), split, start)) ++wrong;
+          kernel.update(&state, data.data() + split, bytes - split);
+          if (kernel.digest(&state) != whole) ++wrong;
+        }
+      }
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("XXH3: a state takes pieces of any size, from one kernel after the other") {
+  if (ChosenXxh3Kernel() == nullptr) {
+    std::printf("SKIPPED: built without xxHash\n");
+    return;
+  }
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto data = RandomBytes(1'000'000, &random);
+  std::vector<const Xxh3Kernel*> kernels;
+  for (const auto& info : Xxh3Kernels()) {
+    if (info.why_not == nullptr) kernels.push_back(info.kernel);
+  }
+  for (int round = 0; round < 20; ++round) {
+    const uint64_t start = round % 2 == 0 ? 0 : random();
+    Xxh3State state{.seed = start};
+    size_t at = 0;
+    while (at < data.size()) {
+      // As many small pieces as large ones.
+      const size_t piece = std::min<size_t>(random() >> (44 + (random() % 20)), data.size() - at);
+      kernels[random() % kernels.size()]->update(&state, &data[at], piece);
+      at += piece;
+    }
+    CHECK(Xxh3Digest(state) == Xxh3(data.data(), data.size(), start));
+  }
+}
+
+TEST_CASE("XXH3: any bytes whatever are safe for a state") {
+  if (ChosenXxh3Kernel() == nullptr) {
+    std::printf("SKIPPED: built without xxHash\n");
+    return;
+  }
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto data = RandomBytes(3000, &random);
+  for (const auto& info : Xxh3Kernels()) {
+    if (info.why_not != nullptr) continue;
+    for (int round = 0; round < 10'000; ++round) {
+      const auto garbage = RandomBytes(sizeof(Xxh3State), &random);
+      Xxh3State state;
+      std::memcpy(&state, garbage.data(), sizeof(state));
+      // Counts that are nearly right, as often as those that are not at all.
+      if (round % 2 == 0) state.buffered %= 300;
+      if (round % 3 == 0) state.stripes %= 20;
+      if (round % 5 == 0) state.bytes_total %= 300;
+      // Where this test can fail is in a run with sanitizers.
+      info.kernel->update(&state, data.data(), random() % data.size());
+      CHECK(info.kernel->digest(&state) == info.kernel->digest(&state));
+    }
+  }
 }
 
 }  // namespace ringbolt
