@@ -1,5 +1,5 @@
 // Loads the addon and declares its shape. Nobody else touches it: the rest of lib/ imports types and constants from
-// here, and gets the addon's one class through `NativeEngine`.
+// here, and gets the engine's class through `NativeEngine` and the checksum functions through `NativeChecksum`.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -98,7 +98,7 @@ interface NativeSlabClass {
   readonly misses: number;
 }
 
-/** The addon's one class; native/node/engine_wrap.h says what each method does. */
+/** The engine's class; native/node/engine_wrap.h says what each method does. */
 export interface NativeEngine {
   start(): Promise<NativeInfo | NativeFailure>;
   stop(): Promise<void>;
@@ -130,11 +130,37 @@ export interface NativeBuild {
   readonly sanitizer: string;
 }
 
+/**
+ * What takes data returns `undefined` when it has computed, with the result in the block in place of the seed, and `true`
+ * if there was nothing to hash (native/node/checksum_functions.cc).
+ */
+interface NativeChecksums {
+  /** Two words of 64 bits. */
+  readonly block: ArrayBuffer;
+  readonly simd: {
+    readonly level: 'portable' | 'sse42' | 'avx512' | 'armv8';
+    readonly xxh3: 'baseline' | 'avx2' | 'avx512' | undefined;
+    readonly remarks: string;
+  };
+  readonly crc32c: (this: void, data: unknown) => true | undefined;
+  readonly crc64nvme: (this: void, data: unknown) => true | undefined;
+  /** Both CRCs are in the block, the result in place of the first. */
+  readonly combineCrc32c: (this: void, bytesB: number) => void;
+  readonly combineCrc64nvme: (this: void, bytesB: number) => void;
+  /** The three are missing in a build without xxHash. */
+  readonly xxh3?: (this: void, data: unknown) => true | undefined;
+  /** `state`: `xxh3StateBytes` bytes, all zero at the beginning but for the seed, their second word. */
+  readonly xxh3Update?: (this: void, state: unknown, data: unknown) => true | undefined;
+  readonly xxh3Digest?: (this: void, state: unknown) => true | undefined;
+  readonly xxh3StateBytes: number;
+}
+
 interface Addon {
   readonly Engine: new (
     options: NativeEngineOptions,
     deliver: (queue: number, count: number) => void,
   ) => NativeEngine;
+  readonly checksum: NativeChecksums;
   readonly layout: Readonly<Record<string, number>>;
   readonly build: NativeBuild;
 }
@@ -159,6 +185,7 @@ const addon = load();
 
 export const NativeEngine = addon.Engine;
 export const NATIVE_BUILD: NativeBuild = addon.build;
+export const NativeChecksum = addon.checksum;
 
 export function isFailure(outcome: object): outcome is NativeFailure {
   return 'errno' in outcome && outcome.errno !== 0;

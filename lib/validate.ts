@@ -55,6 +55,17 @@ export function checkInteger(
   if (value < min || value > max) throw outOfRange(name, `>= ${min} and <= ${max}`, value);
 }
 
+/** From `min` to `max`, both included. */
+export function checkBigInt(
+  name: string,
+  value: unknown,
+  min: bigint,
+  max: bigint,
+): asserts value is bigint {
+  if (typeof value !== 'bigint') throw invalidType(name, 'of type bigint', value);
+  if (value < min || value > max) throw outOfRange(name, `>= ${min} and <= ${max}`, value);
+}
+
 export function checkBoolean(name: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidType(name, 'of type boolean', value);
 }

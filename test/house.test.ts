@@ -29,7 +29,7 @@ function edges(
 // Ground to top. A file may import from its own room, and from rooms on floors below its own.
 const TYPESCRIPT_FLOORS = [
   ['errors', 'native', 'secret', 'validate'],
-  ['topology', 'memory', 'metrics'],
+  ['topology', 'memory', 'metrics', 'checksum'],
   ['schedule'],
   ['device'],
   ['engine'],

@@ -1,5 +1,6 @@
 // What an engine is made of: what was asked for, what was got, and why anything is missing.
 
+import { SIMD, type SimdInfo } from '../checksum/simd.js';
 import type { NativeInfo } from '../native.js';
 
 /** An optional ability of the backend. */
@@ -36,6 +37,8 @@ export interface EngineInfo {
   readonly depth: number;
   readonly queues: readonly QueueInfo[];
   readonly memory: MemoryInfo;
+  /** Of checksums. */
+  readonly simd: SimdInfo;
 }
 
 interface Placement {
@@ -69,6 +72,7 @@ export function describeEngine(
         .filter((remark) => remark !== '')
         .join('; '),
     },
+    simd: SIMD,
   };
 }
 

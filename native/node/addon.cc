@@ -1,11 +1,13 @@
-// The module object: the Engine class, and the constants of every layout that JavaScript shares, so
-// that lib/native.ts can refuse an addon it was not written for, and how it was compiled.
+// The module object: the Engine class, the checksum functions, the constants of every layout that
+// JavaScript shares, so that lib/native.ts can refuse an addon it was not written for, and how it
+// was compiled.
 
 #include <napi.h>
 
 #include "engine/op_slot.h"
 #include "engine/queue.h"
 #include "memory/slab_pool.h"
+#include "node/checksum_functions.h"
 #include "node/engine_wrap.h"
 #include "node/stats_layout.h"
 
@@ -54,6 +56,7 @@ Napi::Object Build(Napi::Env env) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineWrap::Define(env));
+  exports.Set("checksum", DefineChecksums(env));
   exports.Set("layout", Layout(env));
   exports.Set("build", Build(env));
   return exports;
