@@ -21,7 +21,7 @@ describe('checksums', { timeout: 30_000 }, () => {
     const [here, there] = await Promise.all([run(''), run(asked)]);
     // A level that this machine has not leads to the best below it.
     expect(LEVELS.indexOf(there.level)).toBeLessThanOrEqual(LEVELS.indexOf(asked));
-    expect(here.sums.length).toBeGreaterThan(6000);
+    expect(here.sums.length).toBeGreaterThan(5000);
     expect(there.sums).toEqual(here.sums);
   });
 

@@ -87,7 +87,8 @@ void CheckParts(const KernelInfo<Xxh3Kernel>& info, const uint8_t* data, size_t 
   const Xxh3Kernel& kernel = *info.kernel;
   const uint64_t expected = kXxh3Baseline.hash(data, bytes, shape.seed);
   const size_t split = shape.split % (bytes + 1);
-  Xxh3State state{.seed = shape.seed};
+  Xxh3State state{};
+  state.seed = shape.seed;
   kernel.update(&state, data, split);
   Require(kernel.digest(&state) == kXxh3Baseline.hash(data, split, shape.seed), "xxh3 first part",
           info.name, split);

@@ -201,6 +201,15 @@ describe('combining refuses', () => {
   });
 });
 
+it('XXH3 is refused, with the reason, by a build without', ({ skip }) => {
+  skip(HAS_XXH3, 'built with xxHash');
+  const refusal = { code: 'ERR_RINGBOLT_UNSUPPORTED', name: 'RingboltError', naming: ['xxHash'] };
+  expectThrows(() => checksum.xxh3(CHECK), refusal);
+  expectThrows(() => checksum.createXxh3(), refusal);
+  // What is wrong in itself is told first.
+  expectThrows(() => checksum.xxh3(CHECK, -1n), { code: 'ERR_OUT_OF_RANGE' });
+});
+
 it('nobody can replace a function of `checksum`', () => {
   expect(Reflect.set(checksum, 'crc32c', () => 0)).toBe(false);
   expect(checksum.crc32c(CHECK)).toBe(0xe3069283);

@@ -1,14 +1,14 @@
 // Several threads compute checksums at the same time: of memory of their own, and of memory that another one writes to.
-// Ends well if every checksum of its own memory was right; workers end by themselves or are terminated in the middle.
+// Arguments: the package, whether workers are `ended` or `terminated`, and how many rounds each works. Ends well if every checksum of its own memory was right; workers end by themselves or are terminated in the middle.
 'use strict';
 
 const { isMainThread, workerData, parentPort, Worker } = require('node:worker_threads');
 
-const [packagePath, how] = process.argv.slice(2);
+const [packagePath, how, rounds = '3000'] = process.argv.slice(2);
 const { checksum } = require(isMainThread ? packagePath : workerData.packagePath);
 
 const WORKERS = 4;
-const ROUNDS = 3000;
+const ROUNDS = Number(rounds);
 
 let hasXxh3 = true;
 try {

@@ -179,7 +179,8 @@ TEST_CASE("XXH3: parts give the hash of the whole, with every kernel, wherever t
       for (const uint64_t start : {uint64_t{0}, static_cast<uint64_t>(random())}) {
         const uint64_t whole = kXxh3Baseline.hash(data.data(), bytes, start);
         for (size_t split = 0; split <= bytes; ++split) {
-          Xxh3State state{.seed = start};
+          Xxh3State state{};
+          state.seed = start;
           kernel.update(&state, data.data(), split);
           if (kernel.digest(&state) != kXxh3Baseline.hash(data.data(), split, start)) ++wrong;
           kernel.update(&state, data.data() + split, bytes - split);
@@ -206,7 +207,8 @@ TEST_CASE("XXH3: a state takes pieces of any size, from one kernel after the oth
   }
   for (int round = 0; round < 20; ++round) {
     const uint64_t start = round % 2 == 0 ? 0 : random();
-    Xxh3State state{.seed = start};
+    Xxh3State state{};
+    state.seed = start;
     size_t at = 0;
     while (at < data.size()) {
       // As many small pieces as large ones.
