@@ -2,21 +2,27 @@
 //
 // All of them get the same target, pattern, depth and number of seconds. What differs is stated here.
 
+import type { ChecksumName } from '../lib/index.js';
 import type { Workload } from './workloads.js';
 
-export type PeerName = 'ringbolt' | 'node-fs' | 'node-fs-128' | 'fio' | 'fio-tuned';
+export type PeerName =
+  'ringbolt' | `ringbolt-${ChecksumName}` | 'node-fs' | 'node-fs-128' | 'fio' | 'fio-tuned';
 
 interface PeerBase {
   readonly name: PeerName;
   readonly description: string;
   /** Compared on the main workloads when nothing was chosen. */
   readonly byDefault: boolean;
+  /** Measured by those who name it, not even with `--full`: it answers a question of its own. */
+  readonly onlyByName?: boolean;
 }
 
 /** Runs in a Node process of its own (worker.ts). */
 export interface NodePeer extends PeerBase {
   readonly kind: 'node';
   readonly api: 'ringbolt' | 'node-fs';
+  /** Of every 4 KiB that is read or written; ringbolt only. */
+  readonly checksum?: ChecksumName;
   /** Added to the environment of that process. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -30,6 +36,19 @@ export interface FioPeer extends PeerBase {
 
 export type Peer = NodePeer | FioPeer;
 
+function withChecksums(checksum: ChecksumName, algorithm: string): NodePeer {
+  return {
+    kind: 'node',
+    name: `ringbolt-${checksum}`,
+    description: `ringbolt with ${algorithm} of every 4 KiB`,
+    byDefault: false,
+    onlyByName: true,
+    api: 'ringbolt',
+    checksum,
+    env: {},
+  };
+}
+
 export const PEERS: readonly Peer[] = [
   {
     kind: 'node',
@@ -39,6 +58,9 @@ export const PEERS: readonly Peer[] = [
     api: 'ringbolt',
     env: {},
   },
+  withChecksums('crc32c', 'CRC-32C'),
+  withChecksums('crc64nvme', 'CRC-64/NVME'),
+  withChecksums('xxh3', 'XXH3'),
   {
     kind: 'node',
     name: 'node-fs',

@@ -59,7 +59,10 @@ export function makePlan(
 
 function peersFor(workload: Workload, { peers, full }: PlanOptions): readonly Peer[] {
   const wanted =
-    peers ?? PEERS.filter(({ name, byDefault }) => full || byDefault || name === 'ringbolt');
+    peers ??
+    PEERS.filter(({ name, byDefault, onlyByName }) =>
+      full ? onlyByName !== true : byDefault || name === 'ringbolt',
+    );
   const compared = peers !== undefined || full || workload.main;
   return wanted.filter(
     (peer) => supports(peer, workload) && (compared || peer.name === 'ringbolt'),

@@ -1,6 +1,7 @@
 // What the benchmark and its worker processes say to each other: one task down, one outcome up.
 
 import type { NativeBuild } from '../lib/native.js';
+import type { ChecksumName } from '../lib/index.js';
 import type { IoWorkload, NoopWorkload } from './workloads.js';
 
 /** Finds out how the target can be opened, and fills it with random bytes if it is ours to fill. */
@@ -35,6 +36,8 @@ interface Timed {
 export interface IoTask extends Timed {
   readonly kind: 'io';
   readonly api: 'ringbolt' | 'node-fs';
+  /** Of every 4 KiB; undefined: none. */
+  readonly checksum: ChecksumName | undefined;
   readonly workload: IoWorkload;
   readonly path: string;
   readonly sizeBytes: number;

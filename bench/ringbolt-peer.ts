@@ -4,7 +4,13 @@
 // Where each operation is timed, a latency includes the few nanoseconds in which the loop chooses an offset.
 
 import { randomFillSync } from 'node:crypto';
-import { Engine, type BlockFile, type Lease } from '../lib/index.js';
+import {
+  Engine,
+  type BlockFile,
+  type ChecksumName,
+  type IoOptions,
+  type Lease,
+} from '../lib/index.js';
 import { AccessPattern } from './access-pattern.js';
 import { MeasuredWindow } from './measured-window.js';
 import { OpTimer, opsPerSample } from './op-timer.js';
@@ -12,6 +18,7 @@ import type { IoTask, Measurement, NoopTask } from './protocol.js';
 import { writes } from './workloads.js';
 
 const MIB = 2 ** 20;
+const CHECKSUM_BLOCK_BYTES = 4096;
 /** Half the default pool: what needs more gets a pool of its own size. */
 const ROOM_IN_DEFAULT_POOL_BYTES = 32 * MIB;
 
@@ -32,7 +39,7 @@ export async function measureRingbolt(task: IoTask): Promise<Measurement> {
   const window = new MeasuredWindow(task);
   const stride = opsPerSample(workload, depth);
   const loops = leases.map((lease, place) =>
-    transferLoop(file, lease, pattern, new OpTimer(window, stride, place)),
+    transferLoop(file, lease, task.checksum, pattern, new OpTimer(window, stride, place)),
   );
   await Promise.all(loops);
   const measurement = window.measurement(workload.blockBytes, engine.info);
@@ -45,19 +52,27 @@ export async function measureRingbolt(task: IoTask): Promise<Measurement> {
 async function transferLoop(
   file: BlockFile,
   lease: Lease,
+  algorithm: ChecksumName | undefined,
   pattern: AccessPattern,
   timer: OpTimer,
 ): Promise<void> {
   const blockBytes = lease.buffer.length;
+  const options = algorithm && checksumOptions(algorithm, blockBytes);
   do {
     const offset = pattern.nextOffset();
     if (pattern.nextIsRead()) {
-      const bytes = await file.read(offset, lease);
+      const bytes = await file.read(offset, lease, options);
       if (bytes !== blockBytes) throw new Error(`Short read of ${bytes} bytes at ${offset}`);
     } else {
-      await file.write(offset, lease);
+      await file.write(offset, lease, options);
     }
   } while (timer.completed());
+}
+
+/** As a storage service has them: a value every 4 KiB, with its number hashed in. */
+function checksumOptions(algorithm: ChecksumName, bytes: number): IoOptions {
+  const out = new BigUint64Array(Math.ceil(bytes / CHECKSUM_BLOCK_BYTES));
+  return { checksum: { algorithm, blockSize: CHECKSUM_BLOCK_BYTES, firstBlock: 0, out } };
 }
 
 /** Leases full of random bytes: a device that compresses or looks for zeros must not gain by it. */

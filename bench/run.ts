@@ -185,7 +185,8 @@ function nodeTask(setting: Setting, step: Step, peer: NodePeer): Task {
   const { direct } = setting;
   const timed = timing(setting, step);
   if (workload.kind === 'noop') return { kind: 'noop', workload, queues, ...timed };
-  return { kind: 'io', api: peer.api, workload, path, sizeBytes, direct, queues, ...timed };
+  const { api, checksum } = peer;
+  return { kind: 'io', api, checksum, workload, path, sizeBytes, direct, queues, ...timed };
 }
 
 function fioTask(setting: Setting, step: Step, peer: FioPeer): FioTask {

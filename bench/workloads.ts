@@ -54,6 +54,7 @@ const MAIN = new Set(['seq-read-1m-qd16', 'rand-read-4k-qd1', 'rand-read-4k-qd12
 
 export const WORKLOADS: readonly Workload[] = [
   io('seq-read-1m-qd16', 'sequential', 100, MIB, 16),
+  io('seq-read-128k-qd32', 'sequential', 100, 128 * KIB, 32),
   io('seq-write-1m-qd16', 'sequential', 0, MIB, 16),
   io('rand-read-4k-qd1', 'random', 100, 4 * KIB, 1),
   io('rand-read-4k-qd128', 'random', 100, 4 * KIB, 128),

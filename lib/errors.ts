@@ -21,6 +21,8 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_RELEASED'
   /** The lease is in another operation, or somebody else holds the file's lock. */
   | 'ERR_RINGBOLT_BUSY'
+  /** Data does not have the checksums that were expected of it. */
+  | 'ERR_RINGBOLT_CORRUPT'
   /** The machine, kernel or file system cannot do that. */
   | 'ERR_RINGBOLT_UNSUPPORTED';
 

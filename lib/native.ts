@@ -14,11 +14,18 @@ export const OpKind = {
   installFile: 4,
   removeFile: 5,
   cancel: 6,
+  checksum: 7,
 } as const;
 export type OpKind = (typeof OpKind)[keyof typeof OpKind];
 
 /** Bits of an op slot's flags. */
 export const FLAG_DURABLE = 1;
+export const FLAG_NUMBERED = 2;
+export const FLAG_COMPARE = 4;
+/** From here on: a checksum algorithm. */
+export const FLAG_ALGORITHM_SHIFT = 8;
+
+export const ChecksumAlgorithm = { crc32c: 1, crc64nvme: 2, xxh3: 3 } as const;
 
 /** What must agree between lib/ and native/; compared when the addon is loaded. */
 export const LAYOUT = {
@@ -29,7 +36,8 @@ export const LAYOUT = {
   maxDepth: 8192,
   ioClasses: 2,
   queueNumbers: 12,
-  classNumbers: 10,
+  classNumbers: 14,
+  checksumBlocks: 4096,
   histogramBuckets: 864,
   histogramSubBuckets: 32,
   histogramFirstOctave: 10,
@@ -119,6 +127,41 @@ export interface NativeEngine {
   takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
   putForgotten(unit: number, generation: number): void;
   reclaimSlab(unit: number, generation: number): boolean;
+  /** 0, or an errno. Before the first operation with checksums on that queue. */
+  prepareChecksums(queue: number): number;
+  /** False if `expected` is not as long as that any more. */
+  putExpected(
+    queue: number,
+    place: number,
+    expected: BigUint64Array,
+    first: number,
+    count: number,
+  ): boolean;
+  /** The number of mismatches; -1 if one of the arrays is not as long as that any more. */
+  takeChecksums(
+    queue: number,
+    place: number,
+    count: number,
+    first: number,
+    out: BigUint64Array | null,
+    mismatches: Uint32Array | null,
+  ): number;
+  /** Copies to a slab and does what a queue does to the blocks; the number of mismatches, or -1 as above. */
+  copyChecksummed(
+    unit: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    flags: number,
+    blockBytes: number,
+    seedLow: number,
+    seedHigh: number,
+    blockNumber: number,
+    first: number,
+    expected: BigUint64Array | null,
+    out: BigUint64Array | null,
+    mismatches: Uint32Array | null,
+  ): number;
   poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
 }
 
@@ -186,6 +229,9 @@ const addon = load();
 export const NativeEngine = addon.Engine;
 export const NATIVE_BUILD: NativeBuild = addon.build;
 export const NativeChecksum = addon.checksum;
+
+/** Whether the addon was built with xxHash. */
+export const haveXxh3 = addon.checksum.xxh3 !== undefined;
 
 export function isFailure(outcome: object): outcome is NativeFailure {
   return 'errno' in outcome && outcome.errno !== 0;

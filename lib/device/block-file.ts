@@ -3,35 +3,33 @@
 import { closedError, ringboltError, systemError } from '../errors.js';
 import { plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, Lease, type LeaseHome } from '../memory/lease.js';
-import { FLAG_DURABLE, OpKind, type NativeEngine, type NativeFile } from '../native.js';
-import { IO_CLASSES, FileRef } from '../schedule/operation.js';
+import { OpKind, type NativeEngine, type NativeFile } from '../native.js';
+import { FileRef } from '../schedule/operation.js';
 import { checkSecret, SECRET } from '../secret.js';
-import {
-  beginInterrupt,
-  checkSignal,
-  checkTimeout,
-  untilInterrupted,
-  type Interrupt,
-} from '../schedule/interrupt.js';
+import { beginInterrupt, untilInterrupted, type Interrupt } from '../schedule/interrupt.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { Scheduler } from '../schedule/scheduler.js';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOneOf,
-  checkOptions,
-  invalidType,
-  invalidValue,
-} from '../validate.js';
+import { checkInteger, invalidType, invalidValue } from '../validate.js';
 import { types } from 'node:util';
 import type {
   BatchResult,
   BlockTarget,
+  FlushOptions,
   IoOptions,
   Transfer,
   WriteOptions,
 } from './block-target.js';
+import {
+  beginMismatches,
+  noPlaces,
+  pieceBytesFor,
+  type BlockPlace,
+  type ChecksumRequest,
+  type Cutting,
+  type Extent,
+} from './block-checksums.js';
 import type { Copier } from './copier.js';
+import { FLUSH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
@@ -45,20 +43,18 @@ export interface FileHost {
   forget(file: BlockFile): void;
 }
 
-interface Modes {
-  readonly ioClass: number;
-  readonly flags: number;
-  readonly signal: AbortSignal | undefined;
-  readonly timeoutMs: number | undefined;
+/** How an operation is done. */
+interface Way {
+  readonly modes: Modes;
+  readonly interrupts: Interrupt | undefined;
+  readonly place: BlockPlace | undefined;
 }
 
 /** A transfer as it was when it was checked. */
-interface Part {
+interface Part extends Extent {
   readonly offset: number;
   readonly memory: Lease | Uint8Array<ArrayBuffer>;
 }
-
-const DEFAULT_MODES: Modes = { ioClass: 0, flags: 0, signal: undefined, timeoutMs: undefined };
 
 /** The engine's side of files. */
 interface FileAccess {
@@ -119,7 +115,8 @@ export class BlockFile implements BlockTarget {
    * @returns the bytes read; fewer than asked for only at the end of the file.
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`,
    * `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`, `ERR_RINGBOLT_OVERLOADED`,
-   * `ERR_RINGBOLT_POOL_EXHAUSTED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code; all as rejections.
+   * `ERR_RINGBOLT_POOL_EXHAUSTED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, with checksums `ERR_RINGBOLT_UNSUPPORTED`, or the
+   * operating system's code; all as rejections.
    */
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
     return this.#transfer(OpKind.read, offset, into, options);
@@ -130,6 +127,7 @@ export class BlockFile implements BlockTarget {
    *
    * @returns the bytes written, always the length of `from`.
    * @throws what {@link read} does, and with `durable` the error of a flush that failed before.
+   * @throws `ERR_RINGBOLT_CORRUPT` for data that does not have the expected checksums: it is not written.
    */
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
     return this.#transfer(OpKind.write, offset, from, options);
@@ -158,9 +156,9 @@ export class BlockFile implements BlockTarget {
    *
    * @throws `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code.
    */
-  flush(options?: IoOptions): Promise<void> {
+  flush(options?: FlushOptions): Promise<void> {
     try {
-      const modes = readModes(options, false);
+      const modes = readModes(options, FLUSH_OPTIONS);
       if (this.#closing !== undefined) throw closedError('file', this.path);
       const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
       const flushed = this.#joinFlush(modes.ioClass);
@@ -264,14 +262,17 @@ export class BlockFile implements BlockTarget {
     options: WriteOptions | undefined,
   ): Promise<number> {
     try {
-      const modes =
-        options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      const modes = readModes(options, OPTIONS_OF[kind]);
       const { scheduler } = this.#host;
       const memory = this.#check(kind, offset, buffer, modes);
+      const place =
+        modes.checksums && this.#place(kind, [extentOf(memory, undefined)], modes.checksums)[0];
       if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
       const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
-      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, modes, interrupts);
-      const op = this.#operation(kind, offset, memory, modes, interrupts);
+      if (place !== undefined) beginMismatches(place.plan);
+      const way: Way = { modes, interrupts, place };
+      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, way);
+      const op = this.#operation(kind, offset, memory, way);
       op.sink = promiseSink;
       return scheduler.submitForPromise(op);
     } catch (error) {
@@ -285,22 +286,24 @@ export class BlockFile implements BlockTarget {
     options: WriteOptions | undefined,
   ): Promise<BatchResult> {
     try {
-      const modes =
-        options === undefined ? DEFAULT_MODES : readModes(options, kind === OpKind.write);
+      const modes = readModes(options, OPTIONS_OF[kind]);
       const { scheduler } = this.#host;
       const parts = this.#checkBatch(kind, ops, modes);
+      const places = modes.checksums ? this.#place(kind, parts, modes.checksums) : noPlaces(parts);
       if (!scheduler.hasRoomFor(parts.length)) throw scheduler.overloaded(parts.length);
       const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
+      if (places[0] !== undefined) beginMismatches(places[0].plan);
       const batch = new Batch(parts.length);
       interrupts?.add(batch); // until all have begun: the first may have ended before the last begins
       for (const [index, { offset, memory }] of parts.entries()) {
+        const way: Way = { modes, interrupts, place: places[index] };
         if (memory instanceof Lease) {
-          const op = this.#operation(kind, offset, memory, modes, interrupts);
+          const op = this.#operation(kind, offset, memory, way);
           op.sink = batch;
           op.index = index;
           scheduler.submit(op);
         } else {
-          this.#copy(kind, offset, memory, modes, interrupts).then(
+          this.#copy(kind, offset, memory, way).then(
             (bytes) => batch.succeed(index, bytes),
             (error: unknown) => batch.fail(index, error as Error),
           );
@@ -313,13 +316,7 @@ export class BlockFile implements BlockTarget {
     }
   }
 
-  #operation(
-    kind: TransferKind,
-    offset: number,
-    lease: Lease,
-    modes: Modes,
-    interrupts: Interrupt | undefined,
-  ) {
+  #operation(kind: TransferKind, offset: number, lease: Lease, { modes, interrupts, place }: Way) {
     const op = this.#host.scheduler.take();
     op.kind = kind;
     op.file = this.#ref;
@@ -330,6 +327,11 @@ export class BlockFile implements BlockTarget {
     op.ioClass = modes.ioClass;
     op.flags = modes.flags;
     op.interrupts = interrupts;
+    if (place !== undefined) {
+      op.checksums = place.plan;
+      op.valueIndex = place.valueIndex;
+      op.blockNumber = place.blockNumber;
+    }
     return op;
   }
 
@@ -337,13 +339,29 @@ export class BlockFile implements BlockTarget {
     kind: TransferKind,
     offset: number,
     array: Uint8Array,
-    { ioClass, flags }: Modes,
-    interrupts: Interrupt | undefined,
+    { modes, interrupts, place }: Way,
   ): Promise<number> {
     const { copier } = this.#host;
-    const blockSize = this.#blockSize;
     const file = this.#ref;
-    return copier.transfer({ kind, file, blockSize, offset, array, ioClass, flags, interrupts });
+    const { ioClass, flags } = modes;
+    const pieceBytes = pieceBytesFor(array.length, this.#cutting, place?.plan.blockSize);
+    const request = { kind, file, pieceBytes, offset, array, ioClass, flags, interrupts, place };
+    return copier.transfer(request);
+  }
+
+  /** Where copied memory may be cut. */
+  get #cutting(): Cutting {
+    return { fileBlockSize: this.#blockSize, maxBytes: this.#host.copier.pieceBytes };
+  }
+
+  #place(
+    kind: TransferKind,
+    extents: readonly Extent[],
+    checksums: ChecksumRequest,
+  ): readonly BlockPlace[] {
+    const places = checksums.place(kind === OpKind.write, extents, this.#cutting);
+    this.#host.scheduler.prepareChecksums();
+    return places;
   }
 
   /** Reads each part once: a getter may answer differently the second time. */
@@ -361,9 +379,10 @@ export class BlockFile implements BlockTarget {
       if (typeof op !== 'object' || op === null) {
         throw invalidType(`ops[${index}]`, 'an object', op);
       }
-      const { offset, buffer } = op as Transfer;
+      const { offset, buffer, firstBlock } = op as Transfer;
+      if (firstBlock !== undefined) checkInteger(`ops[${index}].firstBlock`, firstBlock, 0);
       const memory = this.#check(kind, offset, buffer, modes);
-      parts.push({ offset, memory });
+      parts.push({ offset, memory, ...extentOf(memory, firstBlock) });
       if (!(memory instanceof Lease)) continue;
       if (seen.has(memory)) {
         throw ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in this batch twice');
@@ -387,7 +406,7 @@ export class BlockFile implements BlockTarget {
   ): Lease | Uint8Array<ArrayBuffer> {
     checkInteger('offset', offset, 0);
     const memory = this.#checkMemory(kind, buffer);
-    const length = memory instanceof Lease ? leases.bytes(memory) : memory.length;
+    const { length } = extentOf(memory, undefined);
     if (offset > Number.MAX_SAFE_INTEGER - length) {
       checkInteger('offset + length', offset + length, 0);
     }
@@ -435,21 +454,9 @@ export class BlockFile implements BlockTarget {
   }
 }
 
-const READ_OPTIONS = ['ioClass', 'signal', 'timeoutMs'] as const;
-const WRITE_OPTIONS = [...READ_OPTIONS, 'durable'] as const;
+const OPTIONS_OF = { [OpKind.read]: READ_OPTIONS, [OpKind.write]: WRITE_OPTIONS } as const;
 
-function readModes(options: WriteOptions | undefined, write: boolean): Modes {
-  if (options === undefined) return DEFAULT_MODES;
-  checkOptions('options', options, write ? WRITE_OPTIONS : READ_OPTIONS);
-  const { ioClass = 'foreground', durable = false, signal, timeoutMs } = options;
-  checkOneOf('options.ioClass', ioClass, IO_CLASSES);
-  checkBoolean('options.durable', durable);
-  if (signal !== undefined) checkSignal('options.signal', signal);
-  if (timeoutMs !== undefined) checkTimeout('options.timeoutMs', timeoutMs);
-  return {
-    ioClass: IO_CLASSES.indexOf(ioClass),
-    flags: durable ? FLAG_DURABLE : 0,
-    signal,
-    timeoutMs,
-  };
+function extentOf(memory: Lease | Uint8Array, firstBlock: number | undefined): Extent {
+  const copied = !(memory instanceof Lease);
+  return { copied, length: copied ? memory.length : leases.bytes(memory), firstBlock };
 }

@@ -1,6 +1,7 @@
 // What can be read and written in blocks: a file, a device, later a volume.
 
 import type { Lease } from '../memory/lease.js';
+import type { BlockChecksums } from './block-checksums.js';
 import type { IoClass } from '../schedule/operation.js';
 
 export interface IoOptions {
@@ -14,7 +15,12 @@ export interface IoOptions {
   readonly signal?: AbortSignal;
   /** Does the same after so many milliseconds, 1 to 2^31 - 1, with `ERR_RINGBOLT_TIMEOUT`. Default: none. */
   readonly timeoutMs?: number;
+  /** Reads and writes: checksums of their blocks. */
+  readonly checksum?: BlockChecksums;
 }
+
+/** A flush has no blocks. */
+export type FlushOptions = Omit<IoOptions, 'checksum'>;
 
 export interface WriteOptions extends IoOptions {
   /** Resolves only when the data is on stable storage (RWF_DSYNC). Default false. */
@@ -27,6 +33,8 @@ export interface Transfer {
   readonly offset: number;
   /** A lease goes to the kernel as it is; any other Uint8Array is copied. The whole of it is meant. */
   readonly buffer: Lease | Uint8Array;
+  /** With checksums: the number of its first block, where it does not follow the transfer before it. */
+  readonly firstBlock?: number;
 }
 
 export interface BatchResult {
@@ -54,6 +62,6 @@ export interface BlockTarget {
   readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult>;
   writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult>;
   /** Makes durable every write that had resolved before the call. */
-  flush(options?: IoOptions): Promise<void>;
+  flush(options?: FlushOptions): Promise<void>;
   close(): Promise<void>;
 }

@@ -13,12 +13,14 @@ import { AbortError, RingboltError, ringboltError } from '../errors.js';
 import { plainView } from '../memory/intrinsics.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
-import { OpKind } from '../native.js';
+import { OpKind, type NativeEngine } from '../native.js';
+import { corruptError, goneError, markMissing } from '../schedule/checksums.js';
 import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
 import type { FileRef, Operation, Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN, TurnBudget } from '../schedule/turn-budget.js';
 import { invalidValue } from '../validate.js';
+import type { BlockPlace } from './block-checksums.js';
 import { interruptedError, takeOutcome } from './sinks.js';
 
 /** Pieces of one transfer under way at once: enough to keep a device busy, few enough to share the pool. */
@@ -27,19 +29,22 @@ const MAX_PIECES = 8;
 export interface CopyRequest {
   readonly kind: typeof OpKind.read | typeof OpKind.write;
   readonly file: FileRef;
-  /** Pieces must be multiples of it. */
-  readonly blockSize: number;
+  /** How large the pieces are, but the last: whole blocks, at most {@link Copier.pieceBytes}. */
+  readonly pieceBytes: number;
   readonly offset: number;
   /** A plain one (see plainView): a subclass could do as it likes in the middle of a copy. */
   readonly array: Uint8Array;
   readonly ioClass: number;
   readonly flags: number;
   readonly interrupts: Interrupt | undefined;
+  readonly place: BlockPlace | undefined;
 }
 
 export interface CopyStats {
   readonly readBytes: number;
   readonly writtenBytes: number;
+  /** Of the written ones: hashed in the same pass. */
+  readonly checksumBytes: number;
 }
 
 /** All copied transfers of an engine. */
@@ -54,8 +59,11 @@ export class Copier {
   #retryPlanned = false;
   readBytes = 0;
   writtenBytes = 0;
+  checksumBytes = 0;
+  readonly native: NativeEngine;
 
-  constructor(pool: BufferPool, scheduler: Scheduler) {
+  constructor(native: NativeEngine, pool: BufferPool, scheduler: Scheduler) {
+    this.native = native;
     this.pool = pool;
     this.scheduler = scheduler;
     this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxBytes);
@@ -64,7 +72,7 @@ export class Copier {
     });
   }
 
-  /** Resolves to the bytes transferred. Requires scheduler.hasRoomFor(1), and blockSize <= pieceBytes. */
+  /** Resolves to the bytes transferred. Requires scheduler.hasRoomFor(1). */
   transfer(request: CopyRequest): Promise<number> {
     return new Promise((resolve, reject) => {
       new CopyTransfer(this, request, resolve, reject).launch();
@@ -72,7 +80,8 @@ export class Copier {
   }
 
   stats(): CopyStats {
-    return { readBytes: this.readBytes, writtenBytes: this.writtenBytes };
+    const { readBytes, writtenBytes, checksumBytes } = this;
+    return { readBytes, writtenBytes, checksumBytes };
   }
 
   /** A slab for a piece; `undefined` and `waiter.launch()` later; or an error if none would ever come. */
@@ -159,7 +168,7 @@ class CopyTransfer implements Sink, Interruptible {
     this.#copier = copier;
     this.#request = request;
     this.#length = request.array.length;
-    this.#pieceBytes = copier.pieceBytes - (copier.pieceBytes % request.blockSize);
+    this.#pieceBytes = request.pieceBytes;
     this.#resolve = resolve;
     this.#reject = reject;
     request.file.begin();
@@ -172,7 +181,10 @@ class CopyTransfer implements Sink, Interruptible {
     if (this.#finished) return;
     this.#fail(reason);
     this.#copier.forget(this);
-    for (const op of [...this.#submittedOps]) op.interrupt(reason);
+    for (const op of [...this.#submittedOps]) {
+      if (op.kind === OpKind.read) op.checksums = undefined; // their arrays are their owner's again, too
+      op.interrupt(reason);
+    }
     if (this.#request.kind === OpKind.read) this.#answer();
     this.#finishIfDone();
   }
@@ -227,9 +239,51 @@ class CopyTransfer implements Sink, Interruptible {
 
   #copyAndSubmit(start: number, lease: Lease, bytes: number): void {
     if (this.#ended || !this.#arrayIsWhole()) return this.#pieceDone(lease, start, 0);
-    plainView(leases.memory(lease)).set(this.#request.array.subarray(start, start + bytes));
+    const { place, array } = this.#request;
+    if (place?.plan.copiesInOnePass === true) {
+      const error = this.#copyChecksummed(place, start, lease, bytes);
+      if (error !== undefined) {
+        this.#fail(error);
+        return this.#pieceDone(lease, start, 0);
+      }
+    } else {
+      plainView(leases.memory(lease)).set(array.subarray(start, start + bytes));
+    }
     this.#copier.writtenBytes += bytes;
     this.#submit(start, lease, bytes);
+  }
+
+  /** Goes through the memory once: what is hashed is what was copied, whatever happens to the array afterwards. */
+  #copyChecksummed(
+    { plan, valueIndex, blockNumber }: BlockPlace,
+    start: number,
+    lease: Lease,
+    bytes: number,
+  ): Error | undefined {
+    const { file, offset, array } = this.#request;
+    const { flags, blockSize, seedLow, seedHigh, expected, out, mismatches } = plan;
+    const before = start / blockSize; // blocks
+    const first = valueIndex + before;
+    const wrong = this.#copier.native.copyChecksummed(
+      leases.unit(lease),
+      array,
+      start,
+      bytes,
+      flags,
+      blockSize,
+      seedLow,
+      seedHigh,
+      blockNumber + before,
+      first,
+      expected,
+      out,
+      mismatches,
+    );
+    if (wrong < 0) return goneError(plan);
+    this.#copier.checksumBytes += bytes;
+    if (wrong === 0) return undefined;
+    const piece = { valueIndex: first, file, offset: offset + start, length: bytes };
+    return corruptError(plan, piece, Math.ceil(bytes / blockSize));
   }
 
   #submit(start: number, lease: Lease, bytes: number): void {
@@ -243,6 +297,13 @@ class CopyTransfer implements Sink, Interruptible {
     op.lease = lease;
     op.ioClass = this.#request.ioClass;
     op.flags = this.#request.flags;
+    const { place } = this.#request;
+    if (place !== undefined && (op.kind === OpKind.read || !place.plan.copiesInOnePass)) {
+      const before = start / place.plan.blockSize; // blocks
+      op.checksums = place.plan;
+      op.valueIndex = place.valueIndex + before;
+      op.blockNumber = place.blockNumber + before;
+    }
     op.sink = this;
     this.#submitted += bytes;
     if (this.#submitted === this.#length) this.#unreserve();
@@ -288,8 +349,12 @@ class CopyTransfer implements Sink, Interruptible {
 
   /** Settles the promise; the second time nothing comes of it. */
   #answer(): void {
-    this.#answered = true;
     const bytes = this.#contiguousBytes();
+    const { kind, place } = this.#request;
+    if (kind === OpKind.read && place !== undefined && !this.#answered) {
+      markMissing(place, bytes, this.#length);
+    }
+    this.#answered = true;
     if (this.#error === undefined) this.#resolve(bytes);
     else this.#reject(this.#describe(this.#error, bytes));
   }

@@ -21,6 +21,7 @@ const SYSCALLS: Readonly<Record<OpKind, string>> = {
   [OpKind.installFile]: 'open',
   [OpKind.removeFile]: 'close',
   [OpKind.cancel]: 'cancel',
+  [OpKind.checksum]: 'checksum',
 };
 
 /** The error of an operation that ended with -errno. */
@@ -56,9 +57,11 @@ export function interruptedError(reason: Error, details: ErrorDetails): Error {
  */
 export function takeOutcome(op: Operation, result: number, bytesDone: number): Error | undefined {
   const { file } = op;
-  if (op.kind === OpKind.write && file !== undefined) {
+  if (op.kind === OpKind.write && file !== undefined && bytesDone > 0) {
     file.size = Math.max(file.size, op.offset + bytesDone);
   }
+  // Before the rest: that data is not as expected, or an array gone, says nothing of what was written before.
+  if (op.problem !== undefined) return Object.assign(op.problem, { bytesDone });
   if (result >= 0) return undefined;
   const error = operationError(op, result, bytesDone);
   if (result === -ECANCELED) return error; // not done is not failed

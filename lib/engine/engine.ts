@@ -79,7 +79,7 @@ export class Engine {
     this.#info = info;
     this.#queues = options.queues;
     this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
-    this.#copier = new Copier(this.#pool, scheduler);
+    this.#copier = new Copier(native, this.#pool, scheduler);
     const files = this.#files;
     this.#host = {
       native,

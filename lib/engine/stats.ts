@@ -25,6 +25,14 @@ export interface ClassStats {
   readonly readBytes: number;
   readonly writtenBytes: number;
   readonly errorsTotal: number;
+  /** Calls of {@link Engine.checksum} that a queue did, or parts of them. */
+  readonly checksumsTotal: number;
+  /** Hashed by the queue's thread: blocks of reads and writes, and memory alone. */
+  readonly checksumBytes: number;
+  /** How long that took, nanoseconds; not in any latency of reads, and in `waiting` of writes. */
+  readonly checksumNs: number;
+  /** Blocks whose checksum was not the expected one. */
+  readonly mismatchesTotal: number;
   readonly latencyUs: LatencyStats;
 }
 
@@ -71,6 +79,10 @@ const CLASS_COUNTERS = [
   'readBytes',
   'writtenBytes',
   'errorsTotal',
+  'checksumsTotal',
+  'checksumBytes',
+  'checksumNs',
+  'mismatchesTotal',
 ] as const;
 type ClassCounter = (typeof CLASS_COUNTERS)[number];
 

@@ -3,12 +3,17 @@
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 
 const { get: lengthOf } = Object.getOwnPropertyDescriptor(typedArray, 'length') as {
-  get: (this: Uint8Array) => number;
+  get: (this: NodeJS.TypedArray) => number;
 };
 
 /** Its elements; 0 if it was detached. */
-export function trueLength(array: Uint8Array): number {
+export function trueLength(array: NodeJS.TypedArray): number {
   return lengthOf.call(array);
+}
+
+/** The buffer that it is a view of. */
+export function memoryOf(array: NodeJS.TypedArray): ArrayBufferLike {
+  return Reflect.get(typedArray, 'buffer', array) as ArrayBufferLike;
 }
 
 /** The same memory, as an array that nobody else has. */

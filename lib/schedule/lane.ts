@@ -7,15 +7,20 @@
 // A slot is a cache line: native/engine/op_slot.h has its layout. A token is a place in the table and the place's
 // generation, so that a completion that came twice would be noticed instead of settling a stranger.
 
+import { systemError } from '../errors.js';
 import { leases } from '../memory/lease.js';
 import { LAYOUT, OpKind, type NativeEngine } from '../native.js';
-import type { Operation } from './operation.js';
+import { corruptError, goneError } from './checksums.js';
+import type { ChecksumPlan, Operation } from './operation.js';
 
 const SLOT_WORDS = LAYOUT.opSlotBytes / 4;
 const SLOT_DOUBLES = LAYOUT.opSlotBytes / 8;
 const COMPLETION_WORDS = LAYOUT.completionSlotBytes / 4;
 const INDEX_BITS = 16;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
+
+/** With which native code refuses a write whose blocks are not what was expected. File systems have a use for it, too. */
+const EBADMSG = 74;
 
 /** Unpublished slots at which the queue thread is given work without waiting for the end of the tick. */
 const PUBLISH_AT = 32;
@@ -55,6 +60,12 @@ export class Lane {
     this.#generations = new Uint16Array(capacity);
     this.#free = Uint16Array.from({ length: capacity }, (_, index) => capacity - 1 - index);
     this.#freeCount = capacity;
+  }
+
+  /** @throws `ENOMEM` */
+  prepareChecksums(): void {
+    const errno = this.#native.prepareChecksums(this.#queue);
+    if (errno !== 0) throw systemError({ errno, syscall: 'mmap', detail: 'for checksums' });
   }
 
   /** Operations pushed and not settled, those that install and remove files aside. */
@@ -103,6 +114,7 @@ export class Lane {
     words[word + 8] = op.length;
     words[word + 9] = op.unit;
     words[word + 10] = 0;
+    if (op.checksums !== undefined) this.#putChecksums(op, op.checksums, index, slot);
 
     this.#tail = (this.#tail + 1) >>> 0;
     this.#unpublished++;
@@ -131,9 +143,12 @@ export class Lane {
       const word = (this.#head & this.#mask) * COMPLETION_WORDS;
       this.#head = (this.#head + 1) >>> 0;
       try {
-        const op = this.#takeFromTable(this.#completions[word]!);
+        const token = this.#completions[word]!;
+        const op = this.#takeFromTable(token);
+        const result = this.#completions[word + 1]!;
+        if (op.checksums !== undefined) this.#takeChecksums(op, op.checksums, token, result);
         if (op.lease !== undefined) leases.arrive(op.lease);
-        op.sink.settle(op, this.#completions[word + 1]!, this.#completions[word + 2]! >>> 0);
+        op.sink.settle(op, result, this.#completions[word + 2]! >>> 0);
         done(op);
       } catch (error) {
         failed = true;
@@ -156,6 +171,43 @@ export class Lane {
     this.#controlInFlight = 0;
     this.#unpublished = 0;
     for (const op of ops) each(op);
+  }
+
+  /** The place of an operation in the table is that of its values, too. */
+  #putChecksums(op: Operation, plan: ChecksumPlan, place: number, slot: number): void {
+    const word = slot * SLOT_WORDS;
+    const { expected, blockSize } = plan;
+    const blocks = Math.ceil(op.length / blockSize);
+    if (
+      expected !== null &&
+      !this.#native.putExpected(this.#queue, place, expected, op.valueIndex, blocks)
+    ) {
+      op.problem = goneError(plan);
+      // It goes and comes back as all others do, but nothing is read, and above all nothing written.
+      this.#slotWords[word + 1] = OpKind.noop | (op.ioClass << 8);
+      return;
+    }
+    this.#slotWords[word + 1]! |= plan.flags << 16;
+    this.#slotWords[word + 11] = blockSize;
+    this.#slotDoubles[slot * SLOT_DOUBLES + 6] = op.blockNumber;
+    this.#slotWords[word + 14] = plan.seedLow;
+    this.#slotWords[word + 15] = plan.seedHigh;
+  }
+
+  #takeChecksums(op: Operation, plan: ChecksumPlan, token: number, result: number): void {
+    const refused = result === -EBADMSG && op.kind === OpKind.write;
+    if (op.problem !== undefined || (result < 0 && !refused)) return;
+    const blocks = Math.ceil((refused ? op.length : result) / plan.blockSize);
+    const mismatches = this.#native.takeChecksums(
+      this.#queue,
+      token & INDEX_MASK,
+      blocks,
+      op.valueIndex,
+      plan.out,
+      plan.mismatches,
+    );
+    if (mismatches < 0) op.problem = goneError(plan);
+    else if (refused && mismatches > 0) op.problem = corruptError(plan, op, blocks);
   }
 
   #takeFromTable(token: number): Operation {

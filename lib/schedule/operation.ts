@@ -51,6 +51,22 @@ export class FileRef {
   }
 }
 
+/** Checksums of blocks, as they were checked: for one operation, or for several that share it. */
+export interface ChecksumPlan {
+  /** Of op slots: algorithm, whether blocks are numbered, whether values are compared. */
+  readonly flags: number;
+  readonly blockSize: number;
+  readonly seedLow: number;
+  readonly seedHigh: number;
+  readonly copiesInOnePass: boolean;
+  /** The users' own: any of them may be detached or resized at any time. Null: not wanted. */
+  readonly out: BigUint64Array | null;
+  readonly expected: BigUint64Array | null;
+  readonly mismatches: Uint32Array | null;
+  /** All there are. */
+  readonly blocks: number;
+}
+
 /** Is told when an operation has ended: `result` is bytes or -errno, `bytesDone` counts in either case. */
 export interface Sink {
   /** A read that is interrupted in the kernel is settled at once, and not again when it ends there. */
@@ -97,6 +113,12 @@ export class Operation implements Interruptible {
   interrupts: Interrupt | undefined = undefined;
   /** Why it is to end early: what it ends with if that succeeds (-ECANCELED). */
   interruptReason: Error | undefined = undefined;
+  checksums: ChecksumPlan | undefined = undefined;
+  /** Of the first block: where its value is among those of the plan, and its number. */
+  valueIndex = 0;
+  blockNumber = 0;
+  /** What went wrong with checksums: the operation has failed, whatever its result says. */
+  problem: Error | undefined = undefined;
   /** For the sink: the place in a batch. */
   index = 0;
   /** For the sink: a promise's ends. */
@@ -121,6 +143,8 @@ export class Operation implements Interruptible {
     this.interruptReason = undefined;
     this.resolve = undefined;
     this.reject = undefined;
+    this.checksums = undefined;
+    this.problem = undefined;
     this.flags = 0;
     this.ioClass = 0;
   }
@@ -134,6 +158,7 @@ const KINDS: Readonly<Record<OpKind, string>> = {
   [OpKind.installFile]: 'opening',
   [OpKind.removeFile]: 'closing',
   [OpKind.cancel]: 'cancellation',
+  [OpKind.checksum]: 'hashing',
 };
 
 /** For people. */

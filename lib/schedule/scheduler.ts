@@ -67,6 +67,7 @@ export class Scheduler {
   #reserved = 0;
   #lane: Lane;
   #flushPlanned = false;
+  #checksumsPrepared = false;
   #nowNs = 0;
   readonly #onIdle: (() => void)[] = [];
   readonly #roomSeekers = new RoomSeekers();
@@ -108,6 +109,18 @@ export class Scheduler {
   }
 
   /** Operations that wait for room in a queue, or for a rate limit. */
+  /**
+   * Must come before the first operation with checksums.
+   *
+   * @throws `ENOMEM`
+   */
+  prepareChecksums(): void {
+    if (this.#checksumsPrepared) return;
+    for (const lane of this.#lanes) lane.prepareChecksums();
+    this.#checksumsPrepared = true;
+  }
+
+  /** Operations that wait for room in a queue. */
   get waiting(): number {
     return this.#waitingCount + this.#heldCount;
   }
@@ -223,6 +236,7 @@ export class Scheduler {
     if (op.kind === OpKind.read && op.sink.answersReadsAtOnce) {
       const { sink } = op;
       op.sink = silentSink;
+      op.checksums = undefined; // whose arrays are the caller's again
       op.interrupts?.delete(op);
       sink.settle(op, -ECANCELED, 0);
     }

@@ -17,9 +17,13 @@ struct ClassCounters {
   Counter bytes_read;
   Counter bytes_written;
   Counter errors;
-  Histogram waiting;  // from the call in JavaScript to the hand-over to the kernel
-  Histogram kernel;   // from there to the end, continuations of short transfers included
-  Histogram total;    // both together
+  Counter checksums;       // operations that only hashed memory
+  Counter checksum_bytes;  // hashed, with I/O and without
+  Counter checksum_ns;     // spent on that by the queue's thread; in none of the histograms below
+  Counter checksum_mismatches;  // blocks whose value was not the expected one
+  Histogram waiting;            // from the call in JavaScript to the hand-over to the kernel
+  Histogram kernel;             // from there to the end, continuations of short transfers included
+  Histogram total;              // both together
 };
 
 struct alignas(kCacheLineBytes) QueueCounters {

@@ -54,6 +54,7 @@ int64_t Judge(PendingOp* pending, int32_t result, bool all_cancelled, QueueCount
 void CountOutcome(const PendingOp& pending, int64_t outcome, uint64_t now_ns,
                   ClassCounters* counters) {
   if (outcome < 0) counters->errors.Add(1);
+  if (pending.hash_only) return counters->checksums.Add(1);  // no I/O: not in the histograms
   switch (pending.op.kind) {
     case OpKind::kNop:
       counters->nops.Add(1);

@@ -28,6 +28,9 @@ constexpr uint32_t kMaxCopyBytes = 32 * 1024;
 // meanwhile.
 constexpr uint32_t kCopyBatch = 32;
 
+// Hashed at a time, some 20 to 40 us: so long may a completion or a new operation wait for it.
+constexpr uint32_t kHashBytes = 512 * 1024;
+
 int32_t CopyTransfer(const BackendOp& op) {
   const auto offset = static_cast<off_t>(op.offset);
   ssize_t result = 0;
@@ -42,6 +45,13 @@ int32_t CopyTransfer(const BackendOp& op) {
   return result >= 0 ? static_cast<int32_t>(result) : -errno;
 }
 
+bool WantsChecksums(const OpSlot& slot) {
+  const auto kind = static_cast<SlotKind>(slot.kind);
+  if (kind == SlotKind::kChecksum) return true;
+  if (kind != SlotKind::kRead && kind != SlotKind::kWrite) return false;
+  return ((slot.flags >> kFlagAlgorithmShift) & kFlagAlgorithmMask) != 0;
+}
+
 }  // namespace
 
 Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
@@ -51,7 +61,9 @@ Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
       listener_(listener),
       submissions_(NextPowerOfTwo(options.depth + kControlSlots)),
       completions_(NextPowerOfTwo(options.depth + kControlSlots)),
-      queue_files_(std::move(files)) {
+      checksum_areas_(capacity()),
+      queue_files_(std::move(files)),
+      checksum_work_(capacity()) {
   RB_CHECK(options.depth >= 1 && options.depth <= kMaxDepth);
   RB_CHECK(options.backend_factory != nullptr);
   pending_.resize(capacity());
@@ -147,6 +159,7 @@ void Queue::Run() {
   if (!start_status_.ok()) return;
   while (!Finished()) {
     TakeSubmissions();
+    HashSome();
     HandOver();
     CopyNow();
     const bool block = PrepareToSleep();
@@ -155,6 +168,7 @@ void Queue::Run() {
     if (block && !sleeping_.exchange(false)) counters_.wake_ups.Add(1);
     RB_CHECK(status.ok());
     ReapAll();
+    HashSome();
     PublishCompletions();
   }
   TearDown();
@@ -210,16 +224,22 @@ void Queue::TakeSubmissions() {
 }
 
 void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
+  RB_CHECK(!free_pending_.empty());  // Kick() admits no more than there are
+  const uint32_t index = free_pending_.back();
+  const auto kind = static_cast<SlotKind>(slot.kind);
   BackendOp op;
   FileTraits traits;
   int error = 0;
-  switch (static_cast<SlotKind>(slot.kind)) {
+  switch (kind) {
     case SlotKind::kNop:
       break;
     case SlotKind::kRead:
     case SlotKind::kWrite:
     case SlotKind::kDataSync:
       error = ReadTransfer(slot, queue_files_, *pool_, &op, &traits);
+      break;
+    case SlotKind::kChecksum:
+      error = ReadMemory(slot, *pool_, &op);
       break;
     case SlotKind::kInstallFile:
       return Complete(slot.token,
@@ -234,13 +254,15 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
       error = EINVAL;
   }
   if (slot.io_class >= kIoClasses) error = EINVAL;
+  const bool checksums = WantsChecksums(slot);
+  if (error == 0 && checksums) {
+    error = checksum_work_.job(index).Read(slot, checksum_areas_, op.data, op.length);
+  }
   if (error != 0) {
     counters_.rejected.Add(1);
     return Complete(slot.token, -error, 0);
   }
 
-  RB_CHECK(!free_pending_.empty());  // Kick() admits no more than there are
-  const uint32_t index = free_pending_.back();
   free_pending_.pop_back();
   PendingOp& pending = pending_[index];
   pending.generation = (pending.generation + 1) & INT32_MAX;
@@ -257,10 +279,57 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.submitted_ns = timed ? static_cast<uint64_t>(slot.submitted_ns) : now_ns;
   pending.op = op;
   pending.op.id = (uint64_t{pending.generation} << 32) | index;
-  const bool copy = traits.in_memory && op.kind != OpKind::kDataSync && op.length <= kMaxCopyBytes;
-  (copy ? to_copy_ : to_hand_over_).push_back(pending.op);
+  const bool transfers = op.kind == OpKind::kRead || op.kind == OpKind::kWrite;
+  pending.by_copying = traits.in_memory && transfers && op.length <= kMaxCopyBytes;
+  pending.checksums = checksums;
+  pending.hash_only = kind == SlotKind::kChecksum;
+  pending.hashing = checksums && op.kind != OpKind::kRead;
   ++in_flight_;
   if (op.kind != OpKind::kNop) queue_files_.Begin(op.file_slot);
+  if (pending.hashing) return checksum_work_.Add(index);
+  Dispatch(&pending);
+}
+
+void Queue::Dispatch(PendingOp* pending) {
+  (pending->by_copying ? to_copy_ : to_hand_over_).push_back(pending->op);
+}
+
+// A piece of the hashing that there is to do. A job that is not done goes behind the others, so
+// that none waits for the whole of a long one.
+void Queue::HashSome() {
+  if (checksum_work_.empty()) return;
+  PublishCompletions();  // they have waited for nothing so far
+  uint64_t begun_ns = NowNs();
+  for (uint32_t left = kHashBytes; left > 0 && !checksum_work_.empty();) {
+    const uint32_t index = checksum_work_.first();
+    ChecksumJob& job = checksum_work_.job(index);
+    checksum_work_.RemoveFirst();
+    const uint32_t hashed = cancelled_ ? 0 : job.Step(left);
+    left -= std::min(hashed, left);
+    const uint64_t now_ns = NowNs();
+    ClassCounters& counters = CountersOf(pending_[index]);
+    counters.checksum_bytes.Add(hashed);
+    counters.checksum_ns.Add(now_ns - begun_ns);
+    begun_ns = now_ns;
+    if (cancelled_ || job.done()) {
+      counters.checksum_mismatches.Add(job.mismatches());
+      Hashed(index, now_ns);
+    } else {
+      checksum_work_.Add(index);
+    }
+  }
+}
+
+// Checksums are there: a read or mere hashing is over, a write may begin if its data is right.
+void Queue::Hashed(uint32_t index, uint64_t now_ns) {
+  PendingOp& pending = pending_[index];
+  pending.hashing = false;
+  if (pending.op.kind == OpKind::kRead) return Settle(index, pending.done, pending.ended_ns);
+  pending.handed_ns = now_ns;
+  if (cancelled_ || pending.cancelled) return Settle(index, -ECANCELED, now_ns);
+  if (pending.hash_only) return Settle(index, pending.done = pending.op.length, now_ns);
+  if (checksum_work_.job(index).mismatches() > 0) return Settle(index, -EBADMSG, now_ns);
+  Dispatch(&pending);
 }
 
 void Queue::HandOver() {
@@ -284,6 +353,7 @@ void Queue::CopyNow() {
     }
     const uint64_t now_ns = NowNs();
     for (size_t i = done; i < end; ++i) Finish(results[i - done], now_ns);
+    HashSome();  // while the caches hold it
     PublishCompletions();
     done = end;
   }
@@ -295,7 +365,7 @@ void Queue::CopyNow() {
 // stop wakes the thread; whatever came before is seen by the second look, as both sides store first
 // and load second (seq_cst).
 bool Queue::PrepareToSleep() {
-  if (staged_ != 0) return false;
+  if (staged_ != 0 || !checksum_work_.empty()) return false;
   sleeping_.store(true);
   const StopMode stop = stop_.load();
   const bool stop_news = (stop == StopMode::kCancel && !cancelled_) || Finished();
@@ -328,8 +398,18 @@ void Queue::Finish(const BackendResult& result, uint64_t now_ns) {
     to_hand_over_.push_back(pending.op);
     return;
   }
-  CountOutcome(pending, outcome, now_ns,
-               &counters_.classes[static_cast<uint32_t>(pending.io_class)]);
+  if (pending.checksums && pending.op.kind == OpKind::kRead && outcome > 0 && !cancelled_) {
+    pending.ended_ns = now_ns;
+    pending.hashing = true;
+    checksum_work_.job(index).Shorten(pending.done);
+    return checksum_work_.Add(index);
+  }
+  Settle(index, outcome, now_ns);
+}
+
+void Queue::Settle(uint32_t index, int64_t outcome, uint64_t now_ns) {
+  PendingOp& pending = pending_[index];
+  CountOutcome(pending, outcome, now_ns, &CountersOf(pending));
   if (pending.op.kind != OpKind::kNop) queue_files_.End(pending.op.file_slot);
   --in_flight_;
   pending.in_use = false;
@@ -344,14 +424,15 @@ void Queue::Cancel(uint32_t token) {
   for (PendingOp& pending : pending_) {
     if (!pending.in_use || pending.token != token || pending.cancelled) continue;
     pending.cancelled = true;
-    backend_->Cancel(pending.op.id);
+    if (!pending.hashing) backend_->Cancel(pending.op.id);
   }
 }
 
 void Queue::CancelAll() {
   cancelled_ = true;
   for (const PendingOp& pending : pending_) {
-    if (pending.in_use && !pending.cancelled) backend_->Cancel(pending.op.id);
+    if (!pending.in_use || pending.cancelled || pending.hashing) continue;
+    backend_->Cancel(pending.op.id);
   }
 }
 

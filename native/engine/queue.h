@@ -1,8 +1,8 @@
 // A queue: one native thread with one backend, a ring of submissions and a ring of completions.
 //
-//   JavaScript thread              queue thread                         kernel
-//     op slots, Kick() ─────────▶  TakeSubmissions: copy, validate ───▶ Backend
-//     Ready(), Consumed() ◀──────  Publish ◀─ Finish: retry, continue ◀─
+//   JavaScript thread              queue thread                                   kernel
+//     op slots, Kick() ─────────▶  TakeSubmissions: copy, validate ─ (hash) ────▶ Backend
+//     Ready(), Consumed() ◀──────  Publish ◀─ (hash) ◀─ Finish: retry, continue ◀─
 //
 // Who may call what is said by the headings below. The queue is owned through shared_ptr: by the
 // engine, and by its own thread, which may outlive the engine when a device never answers (see
@@ -25,6 +25,8 @@
 #include "base/spsc_ring.h"
 #include "base/status.h"
 #include "base/thread.h"
+#include "engine/checksum_areas.h"
+#include "engine/checksum_work.h"
 #include "engine/counters.h"
 #include "engine/file_table.h"
 #include "engine/op_slot.h"
@@ -101,6 +103,9 @@ class Queue {
   // if that would be more than capacity() outstanding.
   bool Kick(uint32_t count);
 
+  // Where the checksums of operations wait and are left; see there.
+  ChecksumAreas& checksum_areas() { return checksum_areas_; }
+
   // Slots kicked whose completions were not consumed.
   [[nodiscard]] uint32_t outstanding() const { return outstanding_; }
 
@@ -130,12 +135,19 @@ class Queue {
   [[nodiscard]] bool Finished() const;
   void TakeSubmissions();
   void Accept(const OpSlot& slot, uint64_t now_ns);
+  void Dispatch(PendingOp* pending);
+  void HashSome();
+  void Hashed(uint32_t index, uint64_t now_ns);
   void HandOver();
   void CopyNow();
+  ClassCounters& CountersOf(const PendingOp& pending) {
+    return counters_.classes[static_cast<uint32_t>(pending.io_class)];
+  }
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
   void Cancel(uint32_t token);
+  void Settle(uint32_t index, int64_t outcome, uint64_t now_ns);
   void CancelAll();
   void Complete(uint32_t token, int32_t result, uint32_t bytes_done);
   void PublishCompletions();
@@ -148,6 +160,7 @@ class Queue {
 
   SpscRing<OpSlot> submissions_;
   SpscRing<CompletionSlot> completions_;
+  ChecksumAreas checksum_areas_;
 
   // JavaScript thread.
   alignas(kCacheLineBytes) uint32_t outstanding_ = 0;
@@ -166,6 +179,7 @@ class Queue {
   std::vector<BackendOp> to_hand_over_;
   std::vector<BackendOp> to_copy_;  // on files in memory
   QueueFiles queue_files_;
+  ChecksumWork checksum_work_;
   uint32_t in_flight_ = 0;
   uint32_t staged_ = 0;  // completions written and not yet published
   bool cancelled_ = false;

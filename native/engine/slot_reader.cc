@@ -50,4 +50,11 @@ int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& po
   return 0;
 }
 
+int ReadMemory(const OpSlot& slot, const SlabPool& pool, BackendOp* op) {
+  if (slot.length == 0 || slot.length > INT32_MAX) return EINVAL;
+  op->length = slot.length;
+  op->data = pool.Resolve(slot.slab, slot.slab_offset, slot.length);
+  return op->data == nullptr ? EFAULT : 0;
+}
+
 }  // namespace ringbolt

@@ -23,6 +23,9 @@ OpSlot CopySlot(const OpSlot& shared);
 int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& pool, BackendOp* op,
                  FileTraits* traits);
 
+// The same for memory alone, which no backend sees: `op` is a no-op with data and a length.
+int ReadMemory(const OpSlot& slot, const SlabPool& pool, BackendOp* op);
+
 }  // namespace ringbolt
 
 #endif  // RINGBOLT_ENGINE_SLOT_READER_H_

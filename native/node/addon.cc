@@ -4,6 +4,8 @@
 
 #include <napi.h>
 
+#include "checksum/dispatch.h"
+#include "engine/checksum_areas.h"
 #include "engine/op_slot.h"
 #include "engine/queue.h"
 #include "memory/slab_pool.h"
@@ -28,6 +30,7 @@ Napi::Object Layout(Napi::Env env) {
   set("ioClasses", kIoClasses);
   set("queueNumbers", kQueueNumbers);
   set("classNumbers", kClassNumbers);
+  set("checksumBlocks", kMaxChecksumBlocks);
   set("histogramBuckets", Histogram::kBuckets);
   set("histogramSubBuckets", Histogram::kSubBuckets);
   set("histogramFirstOctave", Histogram::kFirstOctave);

@@ -102,6 +102,10 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          hot("kick", Kick),
                          hot("acquireSlab", AcquireSlab),
                          hot("releaseSlab", ReleaseSlab),
+                         hot("prepareChecksums", PrepareChecksums),
+                         hot("putExpected", PutExpected),
+                         hot("takeChecksums", TakeChecksums),
+                         hot("copyChecksummed", CopyChecksummed),
                      });
 }
 

@@ -43,6 +43,14 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   static napi_value Kick(napi_env env, napi_callback_info info);
   static napi_value AcquireSlab(napi_env env, napi_callback_info info);
   static napi_value ReleaseSlab(napi_env env, napi_callback_info info);
+  // In engine_checksums.cc.
+  static napi_value PrepareChecksums(napi_env env, napi_callback_info info);
+  static napi_value PutExpected(napi_env env, napi_callback_info info);
+  static napi_value TakeChecksums(napi_env env, napi_callback_info info);
+  static napi_value CopyChecksummed(napi_env env, napi_callback_info info);
+
+  // Null if there is no such queue, or none at all.
+  [[nodiscard]] ChecksumAreas* AreasOf(uint32_t queue) const;
 
   // Throws and returns false if the engine has ended.
   bool Alive(Napi::Env env) const;

@@ -13,7 +13,7 @@
 namespace ringbolt {
 
 inline constexpr size_t kQueueNumbers = 12;
-inline constexpr size_t kClassNumbers = 10;
+inline constexpr size_t kClassNumbers = 14;
 inline constexpr size_t kHistogramsPerClass = 3;
 inline constexpr size_t kQueueStatsNumbers =
     kQueueNumbers +
@@ -43,6 +43,10 @@ inline void WriteQueueStats(const Queue& queue, double* out) {
     put(of.bytes_read.Get());
     put(of.bytes_written.Get());
     put(of.errors.Get());
+    put(of.checksums.Get());
+    put(of.checksum_bytes.Get());
+    put(of.checksum_ns.Get());
+    put(of.checksum_mismatches.Get());
     put(of.waiting.Max());
     put(of.kernel.Max());
     put(of.total.Max());

@@ -35,7 +35,8 @@ describe('makePlan', () => {
 
   it('runs everybody on everything with full, but no-ops with ringbolt only', () => {
     const plan = makePlan({ ...base, full: true }, everybody);
-    expect(peersOf(plan, 'rand-mix-16k-qd32')).toEqual(namesOf(PEERS));
+    const everybodyElse = PEERS.filter(({ onlyByName }) => onlyByName !== true);
+    expect(peersOf(plan, 'rand-mix-16k-qd32')).toEqual(namesOf(everybodyElse));
     expect(peersOf(plan, 'noop-batches-qd128')).toEqual(['ringbolt']);
   });
 
@@ -43,6 +44,13 @@ describe('makePlan', () => {
     const peers = peersNamed('ringbolt', 'node-fs-128');
     const plan = makePlan({ ...base, peers }, everybody);
     expect(peersOf(plan, 'rand-write-4k-qd1')).toEqual(['ringbolt', 'node-fs-128']);
+  });
+
+  it('runs ringbolt with checksums where that is asked for by name', () => {
+    const peers = peersNamed('ringbolt', 'ringbolt-crc32c', 'ringbolt-xxh3');
+    const plan = makePlan({ ...base, peers }, everybody);
+    expect(peersOf(plan, 'seq-read-128k-qd32')).toEqual(namesOf(peers));
+    expect(peersOf(plan, 'noop-promises-qd128')).toEqual(['ringbolt']);
   });
 
   it('says why a peer is left out', () => {

@@ -33,6 +33,7 @@ describe('chooseWorkloads', () => {
   it('takes each once and in the order of the table', () => {
     expect(chosen('rand-read-*', 'seq-read*', 'rand-read-4k-qd1')).toEqual([
       'seq-read-1m-qd16',
+      'seq-read-128k-qd32',
       'rand-read-4k-qd1',
       'rand-read-4k-qd128',
     ]);

@@ -158,6 +158,7 @@ describe('a method', () => {
     ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
     ...(['kick', 'acquireSlab', 'releaseSlab', 'slabBuffer', 'poolStats'] as const),
     ...(['takeForgotten', 'putForgotten', 'reclaimSlab'] as const),
+    ...(['prepareChecksums', 'putExpected', 'takeChecksums', 'copyChecksummed'] as const),
   ];
 
   const method = (name: string) =>
@@ -170,6 +171,9 @@ describe('a method', () => {
     }
   });
 
+  /** Or -1, of methods that return a number. */
+  const NOTHING = [undefined, false, -1];
+
   /** Calls with every kind of garbage; what comes back must be nothing. */
   function callWithGarbage(on: Engine, name: (typeof METHODS)[number]): void {
     for (const first of garbage) {
@@ -180,7 +184,7 @@ describe('a method', () => {
         } catch (error) {
           expect(error).toBeInstanceOf(Error);
         }
-        expect([undefined, false]).toContain(result);
+        expect(NOTHING).toContain(result);
       }
     }
   }
@@ -193,7 +197,8 @@ describe('a method', () => {
     'releaseSlab',
     'openFile',
   ] as const;
-  it.each([...GUARDED, 'putForgotten', 'reclaimSlab'] as const)(
+  const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed'] as const;
+  it.each([...GUARDED, ...CHECKSUMS, 'putForgotten', 'reclaimSlab', 'prepareChecksums'] as const)(
     '%s does nothing with garbage',
     (name) => {
       callWithGarbage(engine, name);
@@ -267,6 +272,97 @@ describe('a method', () => {
     }
   });
 
+  /** Every way for an array of eight elements of eight bytes not to be there. */
+  function badValues(): unknown[] {
+    const detached = new BigUint64Array(8);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    const shrunk = resizable(64, 2 ** 16);
+    const [following, fixed] = [new BigUint64Array(shrunk), new BigUint64Array(shrunk, 0, 8)];
+    shrunk.resize(8);
+    const others = [new BigInt64Array(8), new Float64Array(8), new DataView(new ArrayBuffer(64))];
+    const proxy = new Proxy(new BigUint64Array(8), {});
+    return [
+      ...garbage.slice(0, 4),
+      detached,
+      following,
+      fixed,
+      ...others,
+      proxy,
+      new BigUint64Array(7),
+    ];
+  }
+
+  it('putExpected and takeChecksums touch no array that is not long enough', () => {
+    expect(engine.prepareChecksums(0)).toBe(0);
+    expect(engine.prepareChecksums(0)).toBe(0);
+    const good = BigUint64Array.from({ length: 8 }, (_, i) => BigInt(i));
+    for (const values of badValues()) {
+      if (values !== null) expect(engine.putExpected(0, 0, wrong(values), 0, 8)).toBe(false);
+      if (values === null) continue;
+      expect(engine.takeChecksums(0, 0, 8, 0, wrong(values), null)).toBe(-1);
+    }
+    const numbers = [-1, 0.5, NaN, 2 ** 32 - 1, 2 ** 32, 1e300].map((value) => wrong(value));
+    for (const number of numbers) {
+      expect(engine.putExpected(number, 0, good, 0, 8)).toBe(number === 0.5);
+      expect(engine.putExpected(0, 0, good, number, 8)).toBe(number === 0.5);
+      expect(engine.takeChecksums(0, 0, 8, number, good, null)).toBe(number === 0.5 ? 0 : -1);
+      expect(engine.takeChecksums(0, 0, 4, number, null, new Uint32Array(1))).toBe(
+        number === 0.5 ? 0 : -1,
+      );
+      if (number === 0.5) continue;
+      expect(engine.takeChecksums(0, number, 8, 0, good, null)).toBe(-1);
+      expect(engine.takeChecksums(0, 0, number, 0, good, null)).toBe(-1);
+      expect(engine.putExpected(0, 0, good, 0, number)).toBe(false);
+    }
+    expect(engine.putExpected(0, 0, good, 1, 8)).toBe(false);
+    expect(engine.takeChecksums(0, 0, 33, 0, null, new Uint32Array(1))).toBe(-1);
+    expect(engine.takeChecksums(0, 0, 1, 32, null, new Uint32Array(1))).toBe(-1);
+    expect(engine.putExpected(0, 63, good, 0, 8)).toBe(true);
+    expect(engine.putExpected(0, 64, good, 0, 8)).toBe(false); // more than the queue may have
+    expect(engine.putExpected(1, 0, good, 0, 8)).toBe(false); // not prepared
+    const back = new BigUint64Array(9);
+    expect(engine.takeChecksums(0, 63, 8, 1, back, null)).toBe(0);
+    expect([...back]).toEqual([0n, ...good]);
+  });
+
+  it('copyChecksummed copies nothing unless everything fits', () => {
+    const unit = engine.acquireSlab(0)!;
+    const slab = new Uint8Array(engine.slabBuffer(unit).buffer).fill(9);
+    const source = new Uint8Array(8 * 512).fill(1);
+    const room = () => [new BigUint64Array(8), new BigUint64Array(8), new Uint32Array(1)];
+    const good = [unit, source, 0, 4096, 0x106, 512, 5, 0, 7, 0, ...room()];
+    const copy = (args: readonly unknown[]) =>
+      Reflect.apply(method('copyChecksummed'), engine, args) as number;
+    const bad: Record<number, readonly unknown[]> = {
+      0: [unit + 1, 2 ** 32 - 1, -1, undefined],
+      1: [null, [], new Uint8Array(4095), new Uint8ClampedArray(4096), new Proxy(source, {})],
+      2: [1, 4096, 2 ** 32 - 1, -1],
+      3: [4097, 2 ** 32 - 1, -1, undefined],
+      4: [0, 6, 0x10006, 2 ** 32, -1, undefined],
+      5: [0, 100, undefined].slice(0, 2),
+      7: [1], // a seed of more than 32 bits for CRC-32C
+      8: [-1, 2 ** 53, NaN, undefined],
+      9: [1, 2 ** 32 - 1, -1, undefined],
+      10: badValues().filter((value) => value !== null),
+      11: badValues().filter((value) => value !== null),
+      12: [new Uint32Array(0), new Int32Array(1), new BigUint64Array(8), undefined],
+    };
+    for (const [index, values] of Object.entries(bad)) {
+      for (const value of values) {
+        expect(copy(good.with(Number(index), value)), `${index}: ${inspect(value)}`).toBe(-1);
+        expect(slab.every((byte) => byte === 9)).toBe(true);
+      }
+    }
+    expect(copy(good)).toBe(8);
+    expect(slab.every((byte) => byte === 1)).toBe(true);
+    // From the slab itself, and one byte beside: as memmove does it.
+    const [first] = slab.fill(2, 0, 2048);
+    expect(first).toBe(2);
+    expect(copy([unit, slab, 1, 4095, ...good.slice(4, 10), null, null, null])).toBe(0);
+    expect([slab[2046], slab[2047], slab[4094]]).toEqual([2, 1, 1]);
+    engine.releaseSlab(unit);
+  });
+
   it('slabBuffer may be called twice, and the slab released under its feet', () => {
     const unit = engine.acquireSlab(0)!;
     const [one, two] = [engine.slabBuffer(unit).buffer, engine.slabBuffer(unit).buffer];
@@ -295,7 +391,7 @@ describe('a method', () => {
       if (['start', 'stop', 'takeForgotten'].includes(name)) continue;
       try {
         const result = Reflect.apply(method(name), early, args);
-        expect([undefined, false]).toContain(result);
+        expect(NOTHING).toContain(result);
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
       }

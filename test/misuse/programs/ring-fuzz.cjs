@@ -35,6 +35,7 @@ async function main() {
   let kicked = 0;
   const engine = new NativeEngine(OPTIONS, (_, count) => (delivered += count));
   await engine.start();
+  engine.prepareChecksums(0);
   const { submissions, completions } = engine.queueBlocks(0);
   const capacity = submissions.byteLength / LAYOUT.opSlotBytes;
   const bytes = new Uint8Array(submissions);
@@ -47,7 +48,7 @@ async function main() {
     bytes.fill(rest, at, at + LAYOUT.opSlotBytes);
     slots.setUint8(at + 4, kind);
     slots.setUint8(at + 5, oneOf(0, 0, 1, 2, 255));
-    slots.setUint16(at + 6, oneOf(0, 1, 0xffff), true);
+    slots.setUint16(at + 6, oneOf(0, 1, 0x100, 0x203, 0x306, random(2 ** 16), 0xffff), true);
     slots.setUint32(at + 8, file.slot, true);
     slots.setUint32(at + 12, file.generation, true);
     slots.setFloat64(at + 16, offset, true);
@@ -55,6 +56,11 @@ async function main() {
     slots.setUint32(at + 32, length, true);
     slots.setUint32(at + 36, unit, true);
     slots.setUint32(at + 40, unitOffset, true);
+    if (random(2) === 0) return; // with what is there for checksums
+    slots.setUint32(at, oneOf(random(64), random(2 ** 32)), true);
+    slots.setUint32(at + 44, oneOf(512, 4096, 1, 0, random(2 ** 32)), true);
+    slots.setFloat64(at + 48, oneOf(0, 7, 2 ** 53 - 9, 2 ** 53, -1, NaN, 0.5), true);
+    slots.setUint32(at + 60, oneOf(0, random(2 ** 32)), true);
   }
 
   async function kick(count) {
@@ -79,7 +85,7 @@ async function main() {
 
   const nearlyGood = () =>
     writeSlot(
-      oneOf(0, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6, 255),
+      oneOf(0, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 7, 8, 255),
       {
         slot: oneOf(files[0].slot, files[0].slot, files[1].slot, 3, 4, 2 ** 32 - 1),
         generation: oneOf(files[0].generation, files[0].generation, 0, 2, 2 ** 32 - 1),
@@ -115,6 +121,10 @@ async function main() {
     next = kicked % capacity;
     for (let i = 0; i < count; i++) oneOf(nearlyGood, nearlyGood, nearlyGood, garbage)();
     if (engine.kick(0, capacity + 1)) throw new Error('more were taken than there are');
+    // Nor are the values at a place anybody's but the operation's.
+    const values = new BigUint64Array(64);
+    engine.putExpected(0, random(64), values, 0, random(65));
+    engine.takeChecksums(0, random(64), random(65), 0, values, new Uint32Array(2));
     // A slab may be given away under the kernel's feet.
     if (random(8) === 0) {
       engine.releaseSlab(leased.shift());

@@ -1,0 +1,218 @@
+// The part of `Engine` that has to do with checksums: between the arrays of JavaScript, whose
+// memory is looked at only in here and for as long as a call takes, and the areas of a queue, which
+// its thread reads and writes.
+//
+// Called for every operation with checksums: plain N-API. A number that is missing or foreign reads
+// as UINT32_MAX, which nothing accepts; an array that is foreign, detached or shrunk reads as
+// empty.
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+#include "engine/block_checksums.h"
+#include "engine/checksum_areas.h"
+#include "engine/op_slot.h"
+#include "node/convert.h"
+#include "node/engine_wrap.h"
+
+namespace ringbolt {
+
+namespace {
+
+template <size_t N>
+struct Call {
+  EngineWrap* self = nullptr;
+  std::array<napi_value, N> arguments{};
+};
+
+template <size_t N>
+Call<N> ReadCall(napi_env env, napi_callback_info info) {
+  Call<N> call;
+  size_t count = N;
+  napi_value self = nullptr;
+  void* wrap = nullptr;
+  if (napi_get_cb_info(env, info, &count, call.arguments.data(), &self, nullptr) == napi_ok &&
+      napi_unwrap(env, self, &wrap) == napi_ok) {
+    call.self = static_cast<EngineWrap*>(wrap);
+  }
+  return call;
+}
+
+double ReadNumber(napi_env env, napi_value value) {
+  double number = -1;
+  return napi_get_value_double(env, value, &number) == napi_ok ? number : -1;
+}
+
+uint32_t ReadIndex(napi_env env, napi_value value) {
+  const double number = ReadNumber(env, value);
+  return number >= 0 && number < UINT32_MAX ? static_cast<uint32_t>(number) : UINT32_MAX;
+}
+
+template <typename T>
+std::span<T> ReadArray(napi_env env, napi_value value, napi_typedarray_type wanted) {
+  bool is_array = false;
+  if (napi_is_typedarray(env, value, &is_array) != napi_ok || !is_array) return {};
+  napi_typedarray_type type{};
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != wanted || data == nullptr) {
+    return {};
+  }
+  return {static_cast<T*>(data), length};
+}
+
+// Null is not there; anything else must be an array that holds `count` values from `first` on.
+template <typename T>
+bool ReadPart(napi_env env, napi_value value, napi_typedarray_type type, uint64_t first,
+              uint64_t count, std::span<T>* part) {
+  napi_valuetype kind{};
+  if (napi_typeof(env, value, &kind) != napi_ok) return false;
+  if (kind == napi_null) return true;
+  const std::span<T> array = ReadArray<T>(env, value, type);
+  if (first > array.size() || count > array.size() - first) return false;
+  *part = array.subspan(first, count);
+  return true;
+}
+
+// The words around `count` bits from bit `first` on; `first` becomes a bit of the first of them.
+bool ReadBits(napi_env env, napi_value value, uint32_t* first, uint32_t count,
+              std::span<uint32_t>* words) {
+  const uint64_t end = (uint64_t{*first} + count + 31) / 32;
+  const uint32_t word = *first / 32;
+  *first %= 32;
+  return ReadPart(env, value, napi_uint32_array, word, end - word, words);
+}
+
+napi_value Number(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+// Memory that somebody wrote into the pool through an old view may be the very slab it is copied
+// to: then there is nothing to be had in one pass.
+uint64_t CopyBlock(ChecksumAlgorithm algorithm, uint8_t* to, const uint8_t* from, size_t bytes,
+                   uint64_t seed) {
+  if (from < to + bytes && to < from + bytes) {
+    std::memmove(to, from, bytes);
+    return Checksum(algorithm, to, bytes, seed);
+  }
+  return CopyChecksum(algorithm, to, from, bytes, seed);
+}
+
+}  // namespace
+
+ChecksumAreas* EngineWrap::AreasOf(uint32_t queue) const {
+  if (host_ == nullptr || pool_ == nullptr) return nullptr;
+  const auto& queues = host_->engine()->queues();
+  return queue < queues.size() ? &queues[queue]->checksum_areas() : nullptr;
+}
+
+// prepareChecksums(queue): 0, or an errno. Before the first operation with checksums.
+napi_value EngineWrap::PrepareChecksums(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<1>(env, info);
+  if (call.self == nullptr) return nullptr;
+  ChecksumAreas* areas = call.self->AreasOf(ReadIndex(env, call.arguments[0]));
+  return areas == nullptr ? nullptr : Number(env, areas->Prepare());
+}
+
+// putExpected(queue, place, expected, first, count): false if not all of it is there.
+napi_value EngineWrap::PutExpected(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<5>(env, info);
+  if (call.self == nullptr) return nullptr;
+  const auto& [queue, place, expected, first, count] = call.arguments;
+  ChecksumAreas* areas = call.self->AreasOf(ReadIndex(env, queue));
+  ChecksumArea* area = areas == nullptr ? nullptr : areas->At(ReadIndex(env, place));
+  const uint32_t blocks = ReadIndex(env, count);
+  std::span<uint64_t> values;
+  const bool good =
+      area != nullptr && blocks <= kMaxChecksumBlocks &&
+      ReadPart(env, expected, napi_biguint64_array, ReadIndex(env, first), blocks, &values);
+  if (good) ChecksumAreas::Put(area, values);
+  napi_value result = nullptr;
+  napi_get_boolean(env, good, &result);
+  return result;
+}
+
+// takeChecksums(queue, place, count, first, out | null, mismatches | null): the number of
+// mismatches, or -1 if one of the arrays has no room from `first` on.
+napi_value EngineWrap::TakeChecksums(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<6>(env, info);
+  if (call.self == nullptr) return nullptr;
+  const auto& [queue, place, count, first, out, mismatches] = call.arguments;
+  ChecksumAreas* areas = call.self->AreasOf(ReadIndex(env, queue));
+  const ChecksumArea* area = areas == nullptr ? nullptr : areas->At(ReadIndex(env, place));
+  const uint32_t blocks = ReadIndex(env, count);
+  uint32_t at = ReadIndex(env, first);
+  std::span<uint64_t> values;
+  std::span<uint32_t> words;
+  if (area == nullptr || blocks > kMaxChecksumBlocks ||
+      !ReadPart(env, out, napi_biguint64_array, at, blocks, &values) ||
+      !ReadBits(env, mismatches, &at, blocks, &words)) {
+    return Number(env, -1);
+  }
+  ChecksumAreas::Take(*area, values);
+  return Number(env, words.empty() ? 0 : ChecksumAreas::TakeMismatches(*area, blocks, at, words));
+}
+
+// copyChecksummed(unit, source, start, length, flags, blockBytes, seedLow, seedHigh, blockNumber,
+//                 first, expected | null, out | null, mismatches | null):
+// copies a part of `source` to the beginning of a slab, and does to its blocks what a queue does.
+// The number of mismatches, or -1 if any argument does not go with the others.
+napi_value EngineWrap::CopyChecksummed(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<13>(env, info);
+  if (call.self == nullptr) return nullptr;
+  const auto& a = call.arguments;
+  const uint32_t length = ReadIndex(env, a[3]);
+  const uint32_t flags = ReadIndex(env, a[4]);
+  const double number = ReadNumber(env, a[8]);
+  uint32_t first = ReadIndex(env, a[9]);
+  BlockFormula formula;
+  formula.algorithm =
+      static_cast<ChecksumAlgorithm>((flags >> kFlagAlgorithmShift) & kFlagAlgorithmMask);
+  formula.numbered = (flags & kFlagNumbered) != 0;
+  formula.block_bytes = ReadIndex(env, a[5]);
+  formula.seed = (uint64_t{ReadIndex(env, a[7])} << 32) | ReadIndex(env, a[6]);
+  const bool countable = number >= 0 && number <= kMaxSafeInteger;
+  if (countable) formula.first_block = static_cast<uint64_t>(number);
+
+  std::span<uint8_t> source;
+  if (flags > UINT16_MAX || !countable || call.self->pool_ == nullptr ||
+      CheckFormula(formula, length) != 0 ||
+      !ReadPart(env, a[1], napi_uint8_array, ReadIndex(env, a[2]), length, &source) ||
+      source.size() != length) {
+    return Number(env, -1);
+  }
+  uint8_t* slab = call.self->pool_->Resolve(ReadIndex(env, a[0]), 0, length);
+  const auto blocks = static_cast<uint32_t>(CountBlocks(formula, length));
+  std::span<uint64_t> expected;
+  std::span<uint64_t> out;
+  std::span<uint32_t> words;
+  if (slab == nullptr || !ReadPart(env, a[10], napi_biguint64_array, first, blocks, &expected) ||
+      !ReadPart(env, a[11], napi_biguint64_array, first, blocks, &out) ||
+      !ReadBits(env, a[12], &first, blocks, &words)) {
+    return Number(env, -1);
+  }
+
+  uint32_t mismatches = 0;
+  for (uint32_t block = 0; block < blocks; ++block) {
+    const uint32_t at = block * formula.block_bytes;
+    const uint32_t bytes = std::min(formula.block_bytes, length - at);
+    const uint64_t value = CopyBlock(formula.algorithm, slab + at, source.data() + at, bytes,
+                                     BlockSeed(formula, block));
+    const bool mismatch = !expected.empty() && expected[block] != value;
+    mismatches += mismatch ? 1 : 0;
+    if (!out.empty()) out[block] = value;
+    if (words.empty()) continue;
+    const uint32_t bit = 1U << ((first + block) % 32);
+    uint32_t& word = words[(first + block) / 32];
+    word = mismatch ? word | bit : word & ~bit;
+  }
+  return Number(env, mismatches);
+}
+
+}  // namespace ringbolt
