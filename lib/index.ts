@@ -6,6 +6,7 @@ export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine
 export type { ThroughputSample, WatchOptions } from './engine/watch.js';
 export { BlockFile } from './device/block-file.js';
 export type { BlockChecksums, ChecksumName } from './device/block-checksums.js';
+export type { ChecksumOptions } from './device/memory-hasher.js';
 export type {
   BatchResult,
   BlockTarget,

@@ -7,9 +7,17 @@
 import { performance } from 'node:perf_hooks';
 import { blockFiles, type BlockFile, type FileHost } from '../device/block-file.js';
 import { Copier } from '../device/copier.js';
+import {
+  checkChecksumOptions,
+  checkHashable,
+  hashArray,
+  hashLease,
+  type ChecksumOptions,
+} from '../device/memory-hasher.js';
 import { Batch, promiseSink } from '../device/sinks.js';
 import { closedError, ringboltError, systemError } from '../errors.js';
 import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
+import { Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
 import { NativeEngine, OpKind, isFailure, type NativeInfo } from '../native.js';
 import { checkSecret, SECRET } from '../secret.js';
@@ -246,6 +254,28 @@ export class Engine {
       this.#checkOpen();
     } finally {
       interrupts?.end();
+    }
+  }
+
+  /**
+   * The checksum of memory, however large, without holding up the event loop: a lease is hashed by a queue's thread, any other
+   * memory (with XXH3 at most 256 KiB) on this one, 256 KiB in each turn. Leave it alone until the promise settles.
+   *
+   * @returns the checksum; of CRC-32C in the low 32 bits.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`,
+   * `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`, `ERR_RINGBOLT_OVERLOADED`, `ERR_RINGBOLT_UNSUPPORTED`,
+   * `ERR_RINGBOLT_TIMEOUT`, an `AbortError`; all as rejections.
+   */
+  checksum(data: Lease | Uint8Array, options: ChecksumOptions): Promise<bigint> {
+    try {
+      const checked = checkChecksumOptions(options);
+      const memory = checkHashable(data, pools.home(this.#pool), checked.algorithm);
+      this.#checkRoom(1);
+      return memory instanceof Lease
+        ? hashLease(this.#scheduler, memory, checked)
+        : hashArray(this.#native, this.#copier, memory, checked);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 

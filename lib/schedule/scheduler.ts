@@ -192,7 +192,8 @@ export class Scheduler {
     if (op.lease !== undefined) leases.depart(op.lease);
     op.file?.begin();
     op.interrupts?.add(op);
-    if (op.kind !== OpKind.noop && (this.#limited || op.file?.limiter !== undefined)) {
+    const transfers = op.kind !== OpKind.noop && op.kind !== OpKind.checksum;
+    if (transfers && (this.#limited || op.file?.limiter !== undefined)) {
       this.#limit(op);
       return;
     }
@@ -233,7 +234,8 @@ export class Scheduler {
     op.interruptReason = reason;
     const { lane } = op;
     if (lane === undefined) return this.#interruptWaiting(op);
-    if (op.kind === OpKind.read && op.sink.answersReadsAtOnce) {
+    const reads = op.kind === OpKind.read || op.kind === OpKind.checksum;
+    if (reads && op.sink.answersReadsAtOnce) {
       const { sink } = op;
       op.sink = silentSink;
       op.checksums = undefined; // whose arrays are the caller's again
