@@ -20,6 +20,7 @@ describe('a worker that ends', () => {
     ['by terminate(), with 128 reads in flight', 'reads', 100],
     ['by terminate(), with 128 copied reads in flight', 'copies', 20],
     ['by terminate(), with a batch of 128 in flight', 'batches', 20],
+    ['by terminate(), with checksums under way', 'checksums', 50],
     ['by terminate(), while its engine starts', 'starting', 50],
     ['by terminate(), while it opens files', 'opening', 50],
     ['by terminate(), while its engines close', 'closing', 20],

@@ -24,6 +24,29 @@ const IN_THE_MIDDLE_OF = {
     parentPort.postMessage('now');
     for (;;) await file.readBatch(buffers.map((buffer, i) => ({ offset: i * BLOCK, buffer })));
   },
+  /** Reads and writes with checksums, leased and copied, and hashing beside them. */
+  async checksums(Engine) {
+    const engine = await Engine.start({ pool: { bytes: 2 ** 22 }, depth: 64 });
+    const file = await engine.open(dataFile, { access: 'read-write' });
+    const large = engine.pool.acquire(2 ** 19);
+    parentPort.postMessage('now');
+    const options = (algorithm) => ({
+      checksum: { algorithm, blockSize: 512, firstBlock: 0, out: new BigUint64Array(16 * 8) },
+    });
+    for (const algorithm of ['crc32c', 'crc64nvme', 'xxh3']) {
+      (async () => {
+        for (;;) await engine.checksum(large, { algorithm: 'crc32c' }).catch(() => setImmediate());
+      })();
+      for (const buffer of [engine.pool.acquire(16 * BLOCK), new Uint8Array(16 * BLOCK)]) {
+        (async () => {
+          for (;;) {
+            await file.read(0, buffer, options(algorithm));
+            await file.write(0, buffer, options(algorithm));
+          }
+        })();
+      }
+    }
+  },
   /** Ended by itself, in the same turn in which 128 reads were submitted. */
   async exit(Engine) {
     const { file, buffers } = await prepare(Engine, (engine) => engine.pool.acquire(BLOCK));

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -345,10 +346,12 @@ TEST_CASE("Queue checksums: long hashing lets short operations pass") {
   nop.token = 40;
   idle.harness.Put(nop);
   REQUIRE(idle.harness.Kick());
-  // The no-op waits for a piece, and the read for a piece of each, at most: not for 20 MiB.
+  // The no-op waits for a piece, and the read for a piece of each, at most: not for 20 MiB. Those
+  // that were ahead of it with their last piece, too, are few.
   const auto done = idle.harness.Collect(22);
   CHECK(done[0].token == 40);
-  CHECK(done[1].token == 30);
+  const auto at = std::find_if(done.begin(), done.end(), [](auto& one) { return one.token == 30; });
+  CHECK(at - done.begin() <= 4);
   const auto value = Values(whole, idle.data, 1 << 20);
   for (uint32_t place = 0; place < 20; ++place) CHECK(Taken(idle.harness, place, 1) == value);
 }
