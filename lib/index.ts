@@ -5,7 +5,7 @@ export type { EngineInfo, FeatureInfo, MemoryInfo, QueueInfo } from './engine/in
 export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine/stats.js';
 export type { ThroughputSample, WatchOptions } from './engine/watch.js';
 export { BlockFile } from './device/block-file.js';
-export type { BlockChecksums, ChecksumName } from './device/block-checksums.js';
+export type { BlockChecksums } from './device/block-checksums.js';
 export type { ChecksumOptions } from './device/memory-hasher.js';
 export type {
   BatchResult,

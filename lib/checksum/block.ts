@@ -46,10 +46,14 @@ export function digestXxh3(state: BigUint64Array): bigint {
 // As they were when this was loaded: what somebody replaces later is not asked.
 const { isView } = ArrayBuffer;
 const { apply } = Reflect;
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
-const elementAt = typedArray.at as (this: unknown, index: number) => unknown;
-const dataViewBytes = Object.getOwnPropertyDescriptor(DataView.prototype, 'byteLength')!.get!;
-const typeTag = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const elementAt = Reflect.get(typedArray, 'at') as (this: unknown, index: number) => unknown;
+const dataViewBytes = getterOf(DataView.prototype, 'byteLength');
+const typeTag = getterOf(typedArray, Symbol.toStringTag);
+
+function getterOf(of: object, name: string | symbol): (this: unknown) => unknown {
+  return Reflect.get(Object.getOwnPropertyDescriptor(of, name)!, 'get') as () => unknown;
+}
 
 /** The buffer was detached, or became too small for the view. */
 function isGone(view: ArrayBufferView): boolean {

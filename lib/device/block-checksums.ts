@@ -4,6 +4,7 @@
 // compared with what they must hold after that, when no code but ours runs any more. What happens to the arrays later is
 // seen by native code, in the moment in which it reads or writes them.
 
+import { CHECKSUM_NAMES, type ChecksumName } from '../checksum/names.js';
 import { ringboltError } from '../errors.js';
 import { memoryOf, trueLength } from '../memory/intrinsics.js';
 import {
@@ -24,11 +25,6 @@ import {
   outOfRange,
 } from '../validate.js';
 import { types } from 'node:util';
-
-const NAMES = ['crc32c', 'crc64nvme', 'xxh3'] as const;
-
-/** CRC-32C, CRC-64/NVME, or XXH3 with 64 bits. */
-export type ChecksumName = (typeof NAMES)[number];
 
 /**
  * Checksums of the blocks of a transfer, computed where the event loop does not wait for it: after a read, or before a
@@ -250,7 +246,7 @@ export function planWhole(algorithm: ChecksumName, seed: bigint, length: number)
 }
 
 export function checkAlgorithm(name: string, value: unknown): ChecksumName {
-  checkOneOf(name, value, NAMES);
+  checkOneOf(name, value, CHECKSUM_NAMES);
   if (value === 'xxh3' && !haveXxh3) {
     throw ringboltError(
       'ERR_RINGBOLT_UNSUPPORTED',

@@ -14,7 +14,8 @@ import { IO_CLASSES, type IoClass, type Operation, type Sink } from '../schedule
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN } from '../schedule/turn-budget.js';
 import { checkOneOf, checkOptions, invalidType, invalidValue } from '../validate.js';
-import { checkAlgorithm, checkSeed, planWhole, type ChecksumName } from './block-checksums.js';
+import type { ChecksumName } from '../checksum/names.js';
+import { checkAlgorithm, checkSeed, planWhole } from './block-checksums.js';
 import type { Copier } from './copier.js';
 import { interruptedError, takeOutcome } from './sinks.js';
 import { types } from 'node:util';
