@@ -138,6 +138,13 @@ bool EngineWrap::Alive(Napi::Env env) const {
   return false;
 }
 
+bool EngineWrap::MayPost(Napi::Env env) const {
+  if (!Alive(env)) return false;
+  if (!stop_called_) return true;
+  Napi::Error::New(env, "stop() was called before").ThrowAsJavaScriptException();
+  return false;
+}
+
 // --- Owner ---
 
 void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
@@ -165,7 +172,7 @@ void EngineWrap::HostGone() { host_ = nullptr; }
 // Resolves to a description of what was got, or to { errno, syscall, detail }.
 Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!Alive(env)) return env.Undefined();
+  if (!MayPost(env)) return env.Undefined();
   if (std::exchange(start_called_, true)) {
     Napi::Error::New(env, "start() was called before").ThrowAsJavaScriptException();
     return env.Undefined();
@@ -214,7 +221,7 @@ Napi::Object EngineWrap::Describe(Napi::Env env) const {
 // Drains and joins all queues, then ends the host; resolves to undefined.
 Napi::Value EngineWrap::Stop(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!Alive(env)) return env.Undefined();
+  if (!MayPost(env)) return env.Undefined();
   const auto deferred = Napi::Promise::Deferred::New(env);
   stop_called_ = true;
   host_->Seal();
@@ -241,7 +248,7 @@ Napi::Value EngineWrap::Abandon(const Napi::CallbackInfo& info) {
 Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   OpenRequest request;
-  if (!Alive(env)) return env.Undefined();
+  if (!MayPost(env)) return env.Undefined();
   if (!info[0].IsObject() || pool_ == nullptr) {
     Napi::TypeError::New(env, "openFile(request) on a started engine").ThrowAsJavaScriptException();
     return env.Undefined();
@@ -284,7 +291,7 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
 // closeFile(slot, generation): resolves to { errno, syscall, detail }, errno 0 if all went well.
 Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!Alive(env)) return env.Undefined();
+  if (!MayPost(env)) return env.Undefined();
   double slot = 0;
   double generation = 0;
   if (!ReadInteger(info[0], "slot", 0, UINT32_MAX, &slot) ||

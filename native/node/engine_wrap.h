@@ -55,6 +55,9 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
 
   // Throws and returns false if the engine has ended.
   bool Alive(Napi::Env env) const;
+  // Throws and returns false once stop() was called, too: what is posted behind that never runs,
+  // and its promise would never settle.
+  bool MayPost(Napi::Env env) const;
   [[nodiscard]] Napi::Object Describe(Napi::Env env) const;
 
   EngineHost* host_ = nullptr;

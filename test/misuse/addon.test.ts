@@ -501,9 +501,27 @@ describe('an end', () => {
       const other = make();
       const started = round % 2 === 0 ? other.start() : undefined;
       const stopped = other.stop();
-      void other.stop(); // whose promise may go with the engine
+      expect(() => other.stop()).toThrow('stop() was called before');
       await Promise.all([started, stopped]);
-      expect(() => other.stop()).toThrow(Error);
+      expect(() => other.stop()).toThrow('the engine has ended');
+    }
+  });
+
+  it('settles what was asked for before it, and refuses what is asked for after it', async () => {
+    for (let round = 0; round < 20; round++) {
+      const other = make();
+      await other.start();
+      const before = [other.openFile(REQUEST), other.closeFile(0, 0), other.openFile(REQUEST)];
+      const stopped = other.stop();
+      const after: (() => unknown)[] = [
+        () => other.start(),
+        () => other.stop(),
+        () => other.openFile(REQUEST),
+        () => other.closeFile(0, 0),
+      ];
+      for (const ask of after) expect(ask).toThrow('stop() was called before');
+      for (const outcome of await Promise.all(before)) expect(outcome).toHaveProperty('errno');
+      await stopped;
     }
   });
 
