@@ -15,7 +15,7 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_TIMEOUT'
   /** More operations wait than `maxQueued` allows. */
   | 'ERR_RINGBOLT_OVERLOADED'
-  /** No slab of that size is free. */
+  /** Nothing that is free in the pool is large enough. */
   | 'ERR_RINGBOLT_POOL_EXHAUSTED'
   /** The lease was released before. */
   | 'ERR_RINGBOLT_RELEASED'
@@ -23,7 +23,7 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_BUSY'
   /** Data does not have the checksums that were expected of it. */
   | 'ERR_RINGBOLT_CORRUPT'
-  /** The machine, kernel or file system cannot do that. */
+  /** The machine, kernel, file system, build or pool cannot do that, or the lease is of another engine. */
   | 'ERR_RINGBOLT_UNSUPPORTED';
 
 /** The circumstances of a failure. Bytes and offsets are in the file. */

@@ -115,8 +115,9 @@ export class BlockFile implements BlockTarget {
    * @returns the bytes read; fewer than asked for only at the end of the file.
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`,
    * `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`, `ERR_RINGBOLT_OVERLOADED`,
-   * `ERR_RINGBOLT_POOL_EXHAUSTED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, with checksums `ERR_RINGBOLT_UNSUPPORTED`, or the
-   * operating system's code; all as rejections.
+   * `ERR_RINGBOLT_POOL_EXHAUSTED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code; all as rejections.
+   * @throws `ERR_RINGBOLT_UNSUPPORTED` for another engine's lease, and where an array is to be copied but the pool has no slab
+   * as large as a block of this file, or a checksum cannot be had.
    */
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
     return this.#transfer(OpKind.read, offset, into, options);
@@ -143,7 +144,11 @@ export class BlockFile implements BlockTarget {
     return this.#batch(OpKind.read, ops, options);
   }
 
-  /** Many writes, one promise; otherwise as {@link readBatch}. */
+  /**
+   * Many writes, one promise; otherwise as {@link readBatch}.
+   *
+   * @throws what {@link write} does.
+   */
   writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult> {
     return this.#batch(OpKind.write, ops, options);
   }
@@ -154,7 +159,8 @@ export class BlockFile implements BlockTarget {
    * such an error once, and a flush that succeeded afterwards would not mean that the data is safe. A `signal` or
    * deadline ends this call only: the flush itself goes on.
    *
-   * @throws `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`,
+   * `ERR_RINGBOLT_OVERLOADED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code; all as rejections.
    */
   flush(options?: FlushOptions): Promise<void> {
     try {
@@ -185,7 +191,7 @@ export class BlockFile implements BlockTarget {
    * Limits the rate of this file's operations, besides the engine's limits; `undefined` lifts the limit. May be changed at any
    * time: what waits follows the new one.
    *
-   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
    */
   setLimit(limit: RateLimit | undefined): void {
     if (limit !== undefined) checkRateLimit('limit', limit);
@@ -200,6 +206,7 @@ export class BlockFile implements BlockTarget {
    * not flush.
    *
    * @throws the operating system's code, where closing found that earlier buffered writes had failed.
+   * @throws `ERR_RINGBOLT_TIMEOUT` if the engine gave up meanwhile.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -157,6 +157,7 @@ export class Engine {
    * Opens a regular file or block device. A file that this call creates is in its directory for good when it resolves.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
+   * @throws `ERR_RINGBOLT_OVERLOADED` if 1024 files are being opened, `ERR_RINGBOLT_TIMEOUT` if the engine gave up meanwhile
    * @throws `ERR_RINGBOLT_BUSY` if somebody else holds a conflicting lock
    * @throws `ERR_RINGBOLT_UNSUPPORTED` for what is neither, and where `direct: true` cannot be had
    * @throws the operating system's code: `ENOENT`, `EACCES`, `EISDIR`, `ENFILE` (more than `maxFiles`), ...
@@ -193,7 +194,11 @@ export class Engine {
     }
   }
 
-  /** An operation that does nothing, all the way to the kernel and back: for measuring the engine itself. */
+  /**
+   * An operation that does nothing, all the way to the kernel and back: for measuring the engine itself.
+   *
+   * @throws `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_OVERLOADED`, `ERR_RINGBOLT_TIMEOUT` if the engine gave up meanwhile
+   */
   noop(): Promise<void> {
     try {
       this.#checkRoom(1);
@@ -207,7 +212,11 @@ export class Engine {
     return this.#scheduler.submitForPromise(op) as Promise<unknown> as Promise<void>;
   }
 
-  /** `count` of them for one promise, as {@link BlockFile.readBatch} has reads. */
+  /**
+   * `count` of them for one promise, as {@link BlockFile.readBatch} has reads.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and what {@link noop} does
+   */
   async noopBatch(count: number): Promise<void> {
     checkInteger('count', count, 1, 2 ** 24);
     this.#checkRoom(count);
@@ -242,8 +251,8 @@ export class Engine {
    * Resolves when `count` operations may be submitted without `ERR_RINGBOLT_OVERLOADED`; callers are told in order. Room is not set
    * aside: submit before anything else is awaited.
    *
-   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` if `count` is more than the engine ever takes, `ERR_RINGBOLT_CLOSED`,
-   * `ERR_RINGBOLT_TIMEOUT`, an `AbortError`
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` if `count` is more than the engine ever takes,
+   * `ERR_RINGBOLT_CLOSED`, `ERR_RINGBOLT_OVERLOADED` if too many wait already, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`
    */
   async whenRoom(count = 1, options: WaitOptions = {}): Promise<void> {
     checkInteger('count', count, 1, this.#scheduler.capacity);
