@@ -29,5 +29,8 @@ export type { Checksum } from './checksum/checksum.js';
 export type { ChecksumHasher } from './checksum/hashers.js';
 export type { ChecksumName, SimdLevel } from './checksum/names.js';
 export type { SimdInfo } from './checksum/simd.js';
+export { probe } from './probe/probe.js';
+export type { ProbeOptions } from './probe/probe.js';
+export type { ProbeFeature, ProbeReport } from './probe/report.js';
 export { AbortError, RingboltError } from './errors.js';
 export type { ErrorDetails, RingboltErrorCode } from './errors.js';

@@ -207,7 +207,39 @@ interface NativeChecksums {
   readonly xxh3StateBytes: number;
 }
 
+interface NativeKernel {
+  readonly name: string;
+  /** Empty if this machine runs it. */
+  readonly whyNot: string;
+}
+
+/** What native/node/probe.h finds; an errno of 0 says that it works. */
+export interface NativeProbe {
+  readonly uring: NativeFailure;
+  readonly uringFeatures: readonly NativeFeature[];
+  readonly aio: NativeFailure;
+  readonly affinity: NativeFailure;
+  /** CPUs of a thread, before and after it was bound to the first of them. */
+  readonly cpus: readonly number[];
+  readonly cpusBound: readonly number[];
+  readonly ioPriority: NativeFailure;
+  readonly simd: {
+    readonly crc: string;
+    readonly crcKernels: readonly NativeKernel[];
+    readonly xxh3: string;
+    /** Why RINGBOLT_SIMD was not obeyed; or empty. */
+    readonly note: string;
+  };
+  /** Of the path, opened for reading, if there is one. */
+  readonly file?: NativeFailure & {
+    readonly direct: boolean;
+    readonly alignment: number;
+    readonly remarks: string;
+  };
+}
+
 interface Addon {
+  readonly probe: (path?: string) => Promise<NativeProbe | NativeFailure>;
   readonly Engine: new (
     options: NativeEngineOptions,
     deliver: (queue: number, count: number) => void,
@@ -217,11 +249,18 @@ interface Addon {
   readonly build: NativeBuild;
 }
 
+/** dist/lib/native.js: the package's root is two folders up. */
+const PACKAGE_ROOT = path.join(__dirname, '..', '..');
+
+// Has no types of its own.
+const nodeGypBuild = createRequire(__filename)('node-gyp-build') as {
+  (folder: string): Addon;
+  /** The file that it loads. */
+  resolve: (folder: string) => string;
+};
+
 function load(): Addon {
-  // Has no types of its own.
-  const nodeGypBuild = createRequire(__filename)('node-gyp-build') as (folder: string) => Addon;
-  // dist/lib/native.js: the package's root is two folders up.
-  const addon = nodeGypBuild(path.join(__dirname, '..', '..'));
+  const addon = nodeGypBuild(PACKAGE_ROOT);
   for (const [name, value] of Object.entries(LAYOUT)) {
     if (addon.layout[name] !== value) {
       throw new Error(
@@ -241,6 +280,13 @@ export const NativeChecksum = addon.checksum;
 
 /** Whether the addon was built with xxHash. */
 export const haveXxh3 = addon.checksum.xxh3 !== undefined;
+
+export const probeNative = addon.probe;
+
+/** Where the addon was loaded from, relative to the package. */
+export function addonFile(): string {
+  return path.relative(PACKAGE_ROOT, nodeGypBuild.resolve(PACKAGE_ROOT));
+}
 
 export function isFailure(outcome: object): outcome is NativeFailure {
   return 'errno' in outcome && outcome.errno !== 0;

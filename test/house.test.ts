@@ -33,6 +33,7 @@ const TYPESCRIPT_FLOORS = [
   ['schedule'],
   ['device'],
   ['engine'],
+  ['probe'],
   ['volume'],
   ['health'],
   ['index'],

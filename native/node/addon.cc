@@ -1,6 +1,6 @@
-// The module object: the Engine class, the checksum functions, the constants of every layout that
-// JavaScript shares, so that lib/native.ts can refuse an addon it was not written for, and how it
-// was compiled.
+// The module object: the Engine class, the checksum functions, the probe, the constants of every
+// layout that JavaScript shares, so that lib/native.ts can refuse an addon it was not written for,
+// and how it was compiled.
 
 #include <napi.h>
 
@@ -11,6 +11,7 @@
 #include "memory/slab_pool.h"
 #include "node/checksum_functions.h"
 #include "node/engine_wrap.h"
+#include "node/probe.h"
 #include "node/stats_layout.h"
 
 namespace ringbolt {
@@ -62,6 +63,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("checksum", DefineChecksums(env));
   exports.Set("layout", Layout(env));
   exports.Set("build", Build(env));
+  exports.Set("probe", DefineProbe(env));
   return exports;
 }
 

@@ -65,6 +65,8 @@ it.for<[string, string[], string[]?]>([
   ['checksum/programs/threads.cjs', ['ended', '200']],
   ['checksum/programs/threads.cjs', ['terminated', '200']],
   ['misuse/programs/addon-checksum.cjs', ['SEED', '3000']],
+  ['probe/programs/probe.cjs', ['3', 'FILE']],
+  ['probe/programs/ending.cjs', []],
   ['misuse/programs/ring-fuzz.cjs', ['FILE', 'SEED', '200']],
   ['misuse/programs/addon-constructor.cjs', []],
   ['misuse/programs/addon-callbacks.cjs', ['throws'], GC],
