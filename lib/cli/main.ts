@@ -4,13 +4,15 @@
 import { Command } from 'commander';
 import { packageVersion } from '../../bench/environment.js';
 import { benchCommand } from './bench.js';
+import { doctorCommand } from './doctor.js';
+import { topologyCommand } from './topology.js';
 
 const program = new Command('ringbolt')
   .description('Block I/O engine for Node.js on Linux')
   .version(packageVersion())
   .showHelpAfterError('(--help shows what there is)');
 
-for (const command of [benchCommand()]) {
+for (const command of [benchCommand(), doctorCommand(), topologyCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

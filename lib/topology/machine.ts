@@ -6,7 +6,7 @@ import { listNodes, readAffinity, readStatus } from './cpus.js';
 import { readCpuset, type Cpuset } from './cpuset.js';
 import { listFolder, readNumber, readText, sysPath, type TopologyRoots } from './sysfs.js';
 
-interface NumaNode {
+export interface NumaNode {
   readonly node: number;
   /** Online; empty where the node is memory alone. */
   readonly cpus: readonly number[];
@@ -22,7 +22,7 @@ interface Core {
   readonly cpus: readonly number[];
 }
 
-interface CpuCache {
+export interface CpuCache {
   readonly level: number;
   readonly type: 'data' | 'instruction' | 'unified';
   readonly bytes: number | undefined;

@@ -29,5 +29,7 @@ describe('ringbolt', () => {
     const { exitCode, stdout } = runCli('--help');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/bench .*\[target\]/);
+    expect(stdout).toMatch(/doctor .*\[path\]/);
+    expect(stdout).toMatch(/topology .*\[path\]/);
   });
 });
