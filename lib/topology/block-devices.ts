@@ -2,6 +2,7 @@
 // its file. A tree, walked with a limit in depth and in number: sysfs has no cycles, but what was mounted in its
 // place may have.
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { readLimits, type DeviceLimits } from './device-limits.js';
 import {
@@ -148,7 +149,7 @@ export class Walk {
 }
 
 function kindOf(folder: string): DeviceKind {
-  const has = (name: string) => resolveLink(path.join(folder, name)) !== undefined;
+  const has = (name: string) => existsSync(path.join(folder, name));
   const name = path.basename(folder);
   if (has('partition')) return 'partition';
   if (has('dm')) return 'device-mapper';

@@ -88,7 +88,8 @@ const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
 /** Where a link leads; undefined if nowhere. */
 export function resolveLink(link: string): string | undefined {
   try {
-    return realpathSync(link);
+    // Not the one in JavaScript, which asks for each folder on the way.
+    return realpathSync.native(link);
   } catch {
     return undefined;
   }
