@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { formatMachine } from '../../dist/lib/cli/machine-text.js';
 import { formatStorage } from '../../dist/lib/cli/storage-text.js';
 import { readMachine, type Machine } from '../../dist/lib/topology/machine.js';
@@ -18,6 +18,9 @@ import {
   SMALL,
 } from '../topology/fixtures/machines.js';
 import { runCli } from './run-cli.js';
+
+// A machine is hundreds of small files, on whatever disk there is.
+vi.setConfig({ testTimeout: 30_000 });
 
 async function draw(machine: MachineDescription): Promise<string> {
   const roots = buildMachine(machine);

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { BlockDevice } from '../../dist/lib/topology/block-devices.js';
 import { activeScheduler } from '../../dist/lib/topology/device-limits.js';
 import { formatDeviceNumber } from '../../dist/lib/topology/mounts.js';
@@ -19,6 +19,9 @@ import {
   SMALL,
   TWO_SOCKETS,
 } from './fixtures/machines.js';
+
+// A machine is hundreds of small files, on whatever disk there is.
+vi.setConfig({ testTimeout: 30_000 });
 
 /** Without its CPUs, which make up most of the files. */
 const build = (machine: MachineDescription) => buildMachine({ ...machine, nodes: [], online: '' });
@@ -290,7 +293,7 @@ describe('what is missing, odd or hostile', () => {
     expect(await remark('/dev/loop1')).toBe('has no file');
   });
 
-  it('hundreds of devices under one are cut short', { timeout: 30_000 }, async () => {
+  it('hundreds of devices under one are cut short', async () => {
     const slaves = Array.from({ length: 260 }, (_, index) => ({
       name: `sd${index}`,
       number: `66:${index}`,
@@ -302,7 +305,7 @@ describe('what is missing, odd or hostile', () => {
     expect(device!.remark).toBe('too many devices');
   });
 
-  it('a tree that doubles at each level is cut short', { timeout: 30_000 }, async () => {
+  it('a tree that doubles at each level is cut short', async () => {
     const levels = Array.from({ length: 12 }, (_, level) =>
       ['a', 'b'].map((side, index) => ({
         name: `dm${level}${side}`,
