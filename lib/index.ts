@@ -15,6 +15,7 @@ export type {
   Transfer,
   WriteOptions,
 } from './device/block-target.js';
+export type { StreamOptions, WritableOptions } from './device/streams/options.js';
 export type { CopyStats } from './device/copier.js';
 export { BufferPool } from './memory/pool.js';
 export type { PoolStats, SlabClassStats } from './memory/pool.js';

@@ -10,6 +10,7 @@ import { beginInterrupt, untilInterrupted, type Interrupt } from '../schedule/in
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { checkInteger, invalidType, invalidValue } from '../validate.js';
+import type { Readable, Writable } from 'node:stream';
 import { types } from 'node:util';
 import type {
   BatchResult,
@@ -31,6 +32,11 @@ import {
 import type { Copier } from './copier.js';
 import { FLUSH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
+import { leases as leaseStream } from './streams/leases.js';
+import type { StreamOptions, WritableOptions } from './streams/options.js';
+import { readable } from './streams/readable.js';
+import type { StreamSource } from './streams/source.js';
+import { writable } from './streams/writable.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
 
@@ -199,6 +205,47 @@ export class BlockFile implements BlockTarget {
     if (limit === undefined && this.#ref.limiter === undefined) return;
     this.#ref.limiter ??= this.#host.scheduler.makeFileLimiter();
     this.#ref.limiter.set(limit);
+  }
+
+  /**
+   * A stream of the file's bytes, from `start` up to `end` or to wherever the file ends, several reads ahead. Its chunks, of at
+   * most 64 KiB, are copies and the receiver's to keep. The file stays open.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_UNSUPPORTED` (no slab of the pool
+   * holds a block); later errors are the stream's, once all before them has been read: what {@link read} rejects with.
+   */
+  readable(options?: StreamOptions): Readable {
+    return readable(this.#streamSource(), options);
+  }
+
+  /**
+   * A stream that writes the file from `start` on, several writes at a time; chunks of any size are gathered into leases. A
+   * chunk's callback says that it was copied, `'finish'` that all is written, with `flush: true` durably. The file stays open.
+   *
+   * On a direct file, what is already in the blocks at both ends is read and kept: nobody else must write these meanwhile. A
+   * stream that ends inside the file's last block fails at its end with `ERR_RINGBOLT_MISALIGNED`, as that block can only be
+   * written in full, unless `padEnd` says that it may be filled with zeros.
+   *
+   * @throws what {@link readable} does. An error's `bytesDone` counts the bytes that are written without a gap.
+   */
+  writable(options?: WritableOptions): Writable {
+    return writable(this.#streamSource(), options);
+  }
+
+  /**
+   * The file's bytes as {@link readable} has them, but without a copy: each lease's `buffer` is one piece, `chunkBytes` long except
+   * at the ends. Whoever iterates releases each one. Those that are not released count against `highWaterMark`: when they
+   * reach it, the iteration waits for one to come back.
+   *
+   * @throws what {@link readable} does; while iterating, what {@link read} does, and an `AbortError`.
+   */
+  leases(options?: StreamOptions): AsyncIterable<Lease> {
+    return leaseStream(this.#streamSource(), options);
+  }
+
+  #streamSource(): StreamSource {
+    const { copier } = this.#host;
+    return { target: this, pool: copier.pool, budget: copier.budget };
   }
 
   /**

@@ -1,8 +1,10 @@
 // What can be read and written in blocks: a file, a device, later a volume.
 
+import type { Readable, Writable } from 'node:stream';
 import type { Lease } from '../memory/lease.js';
 import type { BlockChecksums } from './block-checksums.js';
 import type { IoClass } from '../schedule/operation.js';
+import type { StreamOptions, WritableOptions } from './streams/options.js';
 
 export interface IoOptions {
   /** Background operations wait while foreground ones do. Default `'foreground'`. */
@@ -63,5 +65,11 @@ export interface BlockTarget {
   writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult>;
   /** Makes durable every write that had resolved before the call. */
   flush(options?: FlushOptions): Promise<void>;
+  /** Reads a range of any alignment in order. Its chunks own their memory. */
+  readable(options?: StreamOptions): Readable;
+  /** Writes from any place on, in order. */
+  writable(options?: WritableOptions): Writable;
+  /** Reads a range in order, without a copy: whoever iterates releases each lease. */
+  leases(options?: StreamOptions): AsyncIterable<Lease>;
   close(): Promise<void>;
 }

@@ -44,6 +44,8 @@ interface LeaseAccess {
   /** 0 if the memory was detached or transferred. */
   bytes(lease: Lease): number;
   unit(lease: Lease): number;
+  /** Leaves only the first `bytes` of it; nobody has seen the lease before. */
+  shorten(lease: Lease, bytes: number): void;
   /** The leased memory, also after release. */
   memory(lease: Lease): Buffer;
   /** An operation has begun. */
@@ -61,8 +63,8 @@ const RELEASED = 2; // a bit: may come together with IN_FLIGHT
 /** A slab of the pool, leased. Made by {@link BufferPool.acquire}. */
 export class Lease {
   readonly #slab: LeasedSlab;
-  readonly #buffer: Buffer;
-  readonly #bytes: number;
+  #buffer: Buffer;
+  #bytes: number;
   #state = HELD;
 
   /** @internal */
@@ -126,6 +128,10 @@ export class Lease {
       },
       bytes: (lease) => (trueLength(lease.#buffer) === lease.#bytes ? lease.#bytes : 0),
       unit: (lease) => lease.#slab.unit,
+      shorten(lease, bytes) {
+        lease.#buffer = Buffer.from(plainView(lease.#slab.slabBuffer).buffer, 0, bytes);
+        lease.#bytes = bytes;
+      },
       memory: (lease) => lease.#buffer,
       depart(lease) {
         if (lease.#state !== HELD)

@@ -42,6 +42,13 @@ interface PoolAccess {
   tryAcquire(pool: BufferPool, bytes: number): Lease | undefined;
   /** The state of a pool from which nothing was to be had, in words. */
   describeFree(pool: BufferPool): string;
+  /**
+   * The same; `onReturn` is called once, when the slab has come back: released, or forgotten and taken back. It must not
+   * know the lease, which would then never be forgotten.
+   */
+  tryAcquireCounted(pool: BufferPool, bytes: number, onReturn: () => void): Lease | undefined;
+  /** Takes back what was forgotten. */
+  reclaim(pool: BufferPool): void;
   /** What leases of this pool, and of no other, have as their home. */
   home(pool: BufferPool): LeaseHome;
   /** `listener` is called whenever a slab has become free; one listener. */
@@ -63,6 +70,8 @@ export class BufferPool {
   readonly #inFlight: Uint8Array;
   /** Class of a request, by the number of units it needs, up to the largest class. */
   readonly #classOfUnits: Uint8Array;
+  /** By unit, of those slabs whose return somebody counts. */
+  readonly #onReturn = new Map<number, () => void>();
   #onRelease: (() => void) | undefined;
   #warned = false;
 
@@ -150,7 +159,15 @@ export class BufferPool {
     const intact = Object.getPrototypeOf(slabBuffer) === Buffer.prototype;
     this.#buffers[unit] = intact ? slabBuffer : undefined;
     this.#native.releaseSlab(unit);
+    this.#tellReturned(unit);
     this.#onRelease?.();
+  }
+
+  #tellReturned(unit: number): void {
+    if (this.#onReturn.size === 0) return;
+    const onReturn = this.#onReturn.get(unit);
+    this.#onReturn.delete(unit);
+    onReturn?.();
   }
 
   /** Takes back slabs whose memory nobody can reach any more. True if there were any. */
@@ -162,6 +179,7 @@ export class BufferPool {
         this.#native.putForgotten(unit, generation);
       } else if (this.#native.reclaimSlab(unit, generation)) {
         reclaimed = true;
+        this.#tellReturned(unit);
       }
     }
     if (reclaimed) this.#warnOnce();
@@ -202,6 +220,14 @@ export class BufferPool {
       create: (native, classBytes, bytes) => new BufferPool(SECRET, native, classBytes, bytes),
       tryAcquire: (pool, bytes) => pool.#tryAcquire(bytes),
       describeFree: (pool) => pool.#describeFree(),
+      tryAcquireCounted(pool, bytes, onReturn) {
+        const lease = pool.#tryAcquire(bytes);
+        if (lease !== undefined) pool.#onReturn.set(leases.unit(lease), onReturn);
+        return lease;
+      },
+      reclaim(pool) {
+        pool.#reclaimForgotten();
+      },
       home: (pool) => pool.#home,
       setOnRelease(pool, listener) {
         pool.#onRelease = listener;

@@ -1,0 +1,181 @@
+// The way to stream without a copy: an async iterable of leases, in the order of the file. Whoever iterates owns what it is
+// given and releases it; what was read ahead and not handed out is released when the iteration ends.
+//
+// All leases of an iteration count against highWaterMark until they are released, those that its consumer holds too: then
+// it waits for one to come back. The pool says when that is, even of leases that were forgotten; it is told in a way that does
+// not keep this iteration alive, so that one which nobody knows any more is collected, with what it had read ahead.
+
+import type { Lease } from '../../memory/lease.js';
+import { leases as access } from '../../memory/lease.js';
+import { plainView } from '../../memory/intrinsics.js';
+import { pools } from '../../memory/pool.js';
+import { Fifo } from '../../schedule/fifo.js';
+import { resolveStreamOptions, type StreamOptions, type StreamPlan } from './options.js';
+import { ReadAhead, type Next } from './read-ahead.js';
+import type { StreamSource } from './source.js';
+
+type Result = IteratorResult<Lease, undefined>;
+
+/**
+ * Each iteration of what is returned reads the range anew.
+ *
+ * @throws what resolveStreamOptions does
+ */
+export function leases(source: StreamSource, options: StreamOptions = {}): AsyncIterable<Lease> {
+  const plan = resolveStreamOptions(source, options);
+  return { [Symbol.asyncIterator]: () => new LeaseIterator(source, plan) };
+}
+
+/** Bytes of leases that have not come back to the pool. */
+class Account {
+  bytes = 0;
+  /** Set only while somebody waits: who is not waited for may be forgotten. */
+  onReturn: (() => void) | undefined;
+
+  readonly tryAcquire = (source: StreamSource, bytes: number): Lease | undefined => {
+    const lease = pools.tryAcquireCounted(source.pool, bytes, () => {
+      this.bytes -= bytes;
+      this.onReturn?.();
+    });
+    if (lease !== undefined) this.bytes += bytes;
+    return lease;
+  };
+}
+
+interface Waiter {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const DONE: Result = { done: true, value: undefined };
+
+class LeaseIterator implements AsyncIterator<Lease, undefined> {
+  readonly #plan: StreamPlan;
+  readonly #source: StreamSource;
+  readonly #ahead: ReadAhead;
+  readonly #account = new Account();
+  readonly #waiters = new Fifo<Waiter>();
+  #ended = false;
+  #listening = false;
+  #retryPlanned = false;
+
+  constructor(source: StreamSource, plan: StreamPlan) {
+    const account = this.#account;
+    this.#plan = plan;
+    this.#source = source;
+    this.#ahead = new ReadAhead(source, plan, {
+      tryAcquire: (bytes) => account.tryAcquire(source, bytes),
+      consumerBytes: () => account.bytes - this.#ahead.bytes,
+      onProgress: () => {
+        this.#deliver();
+      },
+      // What lies before the range has to be moved out of the way: that is not to be much.
+      headBytes: source.target.blockSize,
+    });
+  }
+
+  next(): Promise<Result> {
+    if (this.#ended) return Promise.resolve(DONE);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      if (this.#plan.signal?.aborted === true) this.#abort();
+      else this.#retry();
+    });
+  }
+
+  /** For `break`: resolves once all that was read ahead is back in the pool. */
+  async return(): Promise<Result> {
+    await this.#end();
+    return DONE;
+  }
+
+  async throw(error: unknown): Promise<Result> {
+    await this.#end();
+    throw error;
+  }
+
+  #retry(): void {
+    this.#ahead.advance();
+    this.#deliver();
+    if (this.#waiters.length > 0) pools.reclaim(this.#source.pool);
+  }
+
+  /** Gives those who wait what there is. */
+  #deliver(): void {
+    let waiter = this.#waiters.peek();
+    while (waiter !== undefined) {
+      const next = this.#ahead.shift();
+      if (next === undefined) break;
+      this.#waiters.shift();
+      this.#settle(waiter, next);
+      waiter = this.#waiters.peek();
+    }
+    this.#listen(this.#waiters.length > 0);
+  }
+
+  #settle(waiter: Waiter, next: Next): void {
+    if (next.kind === 'piece') {
+      waiter.resolve({ done: false, value: trimmed(next) });
+      return;
+    }
+    if (next.kind === 'error') waiter.reject(next.error);
+    else waiter.resolve(DONE);
+    void this.#end();
+  }
+
+  #end(): Promise<void> {
+    this.#ended = true;
+    for (let one = this.#waiters.shift(); one !== undefined; one = this.#waiters.shift()) {
+      one.resolve(DONE);
+    }
+    this.#listen(false);
+    return this.#ahead.stop();
+  }
+
+  /** To what ends a wait: only while there is one, so that nothing else keeps the iteration alive. */
+  #listen(waiting: boolean): void {
+    if (this.#listening === waiting) return;
+    this.#listening = waiting;
+    const { signal } = this.#plan;
+    if (waiting) {
+      this.#account.onReturn = this.#onReturn;
+      signal?.addEventListener('abort', this.#abort);
+    } else {
+      this.#account.onReturn = undefined;
+      signal?.removeEventListener('abort', this.#abort);
+    }
+  }
+
+  /** Not in the middle of a release(), whose caller expects nothing else to happen. */
+  readonly #onReturn = (): void => {
+    if (this.#retryPlanned) return;
+    this.#retryPlanned = true;
+    process.nextTick(() => {
+      this.#retryPlanned = false;
+      if (!this.#ended) this.#retry();
+    });
+  };
+
+  readonly #abort = (): void => {
+    const waiter = this.#waiters.shift();
+    waiter?.reject(new AbortError(this.#plan.signal?.reason));
+    void this.#end();
+  };
+}
+
+/** As Node has it. */
+class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+
+  constructor(cause: unknown) {
+    super('The operation was aborted', { cause });
+  }
+}
+
+/** A lease whose buffer is the piece. */
+function trimmed({ lease, skip, bytes }: Extract<Next, { kind: 'piece' }>): Lease {
+  if (skip > 0) plainView(access.memory(lease)).copyWithin(0, skip, skip + bytes);
+  if (bytes < access.bytes(lease)) access.shorten(lease, bytes);
+  return lease;
+}
