@@ -56,6 +56,12 @@ class BlockReadable extends Readable {
   }
 
   override _read(): void {
+    // In the middle of read(), which would join what came now with what it is about to return.
+    if (this.readableLength > 0) process.nextTick(() => this.#want());
+    else this.#want();
+  }
+
+  #want(): void {
     this.#wanted = true;
     this.#deliver();
     this.#ahead.advance();
@@ -73,7 +79,7 @@ class BlockReadable extends Readable {
   }
 
   #unconsumedBytes(): number {
-    // What Node has when it asks is being handed out while it does.
+    // Node asks when it has handed out what it had: what is there all the same, a consumer has put back.
     const buffered = this.#wanted ? 0 : this.readableLength;
     return this.#copyBytes + this.#chunkBytes + buffered;
   }
@@ -134,8 +140,7 @@ class BlockReadable extends Readable {
     if (this.#error === undefined) {
       if (!this.readableEnded && !this.destroyed) this.push(null);
     } else if (this.#wanted) {
-      // The chunk that is being handed out while Node asks for the next is still delivered.
-      process.nextTick(() => this.destroy(this.#error));
+      this.destroy(this.#error);
     }
   }
 }
