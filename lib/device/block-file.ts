@@ -208,34 +208,32 @@ export class BlockFile implements BlockTarget {
   }
 
   /**
-   * A stream of the file's bytes, from `start` up to `end` or to wherever the file ends, several reads ahead. Its chunks, of at
-   * most 64 KiB, are copies and the receiver's to keep. The file stays open.
+   * A stream of the file's bytes, several reads ahead. Its chunks, of at most 64 KiB, are copies and the receiver's to keep.
+   * The file stays open.
    *
-   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_UNSUPPORTED` (no slab of the pool
-   * holds a block); later errors are the stream's, once all before them has been read: what {@link read} rejects with.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_UNSUPPORTED` (no slab holds a
+   * block); later errors, those of {@link read}, are the stream's, once all that lies before them was read.
    */
   readable(options?: StreamOptions): Readable {
     return readable(this.#streamSource(), options);
   }
 
   /**
-   * A stream that writes the file from `start` on, several writes at a time; chunks of any size are gathered into leases. A
-   * chunk's callback says that it was copied, `'finish'` that all is written, with `flush: true` durably. The file stays open.
+   * A stream that writes the file, several writes at a time; chunks of any size are gathered into leases. A chunk's callback
+   * says that it was copied, `'finish'` that all is written, with `flush` durably. The file stays open.
    *
-   * On a direct file, what is already in the blocks at both ends is read and kept: nobody else must write these meanwhile. A
-   * stream that ends inside the file's last block fails at its end with `ERR_RINGBOLT_MISALIGNED`, as that block can only be
-   * written in full, unless `padEnd` says that it may be filled with zeros.
+   * On a direct file, what is around the stream in the blocks at its ends is read and kept: nobody else must write these
+   * meanwhile. Where there is nothing behind its end, it needs `padEnd` or fails there with `ERR_RINGBOLT_MISALIGNED`.
    *
-   * @throws what {@link readable} does. An error's `bytesDone` counts the bytes that are written without a gap.
+   * @throws what {@link readable} does. An error's `bytesDone` counts what was written without a gap.
    */
   writable(options?: WritableOptions): Writable {
     return writable(this.#streamSource(), options);
   }
 
   /**
-   * The file's bytes as {@link readable} has them, but without a copy: each lease's `buffer` is one piece, `chunkBytes` long except
-   * at the ends. Whoever iterates releases each one. Those that are not released count against `highWaterMark`: when they
-   * reach it, the iteration waits for one to come back.
+   * The file's bytes without a copy: each lease's `buffer` is the next piece, `chunkBytes` long but at the ends. Whoever
+   * iterates releases them; those that are held count against `highWaterMark`, where the iteration waits.
    *
    * @throws what {@link readable} does; while iterating, what {@link read} does, and an `AbortError`.
    */

@@ -10,6 +10,7 @@ import { leases as access } from '../../memory/lease.js';
 import { plainView } from '../../memory/intrinsics.js';
 import { pools } from '../../memory/pool.js';
 import { Fifo } from '../../schedule/fifo.js';
+import { beginInterrupt, type Interrupt, type Interruptible } from '../../schedule/interrupt.js';
 import { resolveStreamOptions, type StreamOptions, type StreamPlan } from './options.js';
 import { ReadAhead, type Next } from './read-ahead.js';
 import type { StreamSource } from './source.js';
@@ -49,7 +50,7 @@ interface Waiter {
 
 const DONE: Result = { done: true, value: undefined };
 
-class LeaseIterator implements AsyncIterator<Lease, undefined> {
+class LeaseIterator implements AsyncIterator<Lease, undefined>, Interruptible {
   readonly #plan: StreamPlan;
   readonly #source: StreamSource;
   readonly #ahead: ReadAhead;
@@ -57,6 +58,7 @@ class LeaseIterator implements AsyncIterator<Lease, undefined> {
   readonly #waiters = new Fifo<Waiter>();
   #ended = false;
   #listening = false;
+  #interrupt: Interrupt | undefined;
   #retryPlanned = false;
 
   constructor(source: StreamSource, plan: StreamPlan) {
@@ -78,8 +80,8 @@ class LeaseIterator implements AsyncIterator<Lease, undefined> {
     if (this.#ended) return Promise.resolve(DONE);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
-      if (this.#plan.signal?.aborted === true) this.#abort();
-      else this.#retry();
+      this.#listen(true);
+      if (!this.#ended) this.#retry();
     });
   }
 
@@ -136,14 +138,23 @@ class LeaseIterator implements AsyncIterator<Lease, undefined> {
   #listen(waiting: boolean): void {
     if (this.#listening === waiting) return;
     this.#listening = waiting;
-    const { signal } = this.#plan;
-    if (waiting) {
-      this.#account.onReturn = this.#onReturn;
-      signal?.addEventListener('abort', this.#abort);
-    } else {
-      this.#account.onReturn = undefined;
-      signal?.removeEventListener('abort', this.#abort);
+    this.#account.onReturn = waiting ? this.#onReturn : undefined;
+    if (!waiting) {
+      this.#interrupt?.delete(this);
+      return;
     }
+    try {
+      this.#interrupt = beginInterrupt(this.#plan.signal, undefined);
+      this.#interrupt?.add(this);
+    } catch (error) {
+      this.interrupt(error as Error); // it has been aborted before
+    }
+  }
+
+  /** For the signal. */
+  interrupt(reason: Error): void {
+    this.#waiters.shift()?.reject(reason);
+    void this.#end();
   }
 
   /** Not in the middle of a release(), whose caller expects nothing else to happen. */
@@ -155,22 +166,6 @@ class LeaseIterator implements AsyncIterator<Lease, undefined> {
       if (!this.#ended) this.#retry();
     });
   };
-
-  readonly #abort = (): void => {
-    const waiter = this.#waiters.shift();
-    waiter?.reject(new AbortError(this.#plan.signal?.reason));
-    void this.#end();
-  };
-}
-
-/** As Node has it. */
-class AbortError extends Error {
-  override readonly name = 'AbortError';
-  readonly code = 'ABORT_ERR';
-
-  constructor(cause: unknown) {
-    super('The operation was aborted', { cause });
-  }
 }
 
 /** A lease whose buffer is the piece. */

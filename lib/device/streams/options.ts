@@ -1,14 +1,13 @@
 // Options of streams: their defaults, their checks, and what they mean for a target and its pool.
 
-import type { IoClass } from '../../schedule/operation.js';
-import { IO_CLASSES } from '../../schedule/operation.js';
 import { ringboltError } from '../../errors.js';
+import { checkSignal } from '../../schedule/interrupt.js';
+import { IO_CLASSES, type IoClass } from '../../schedule/operation.js';
 import {
   checkBoolean,
   checkInteger,
   checkOneOf,
   checkOptions,
-  invalidType,
   outOfRange,
 } from '../../validate.js';
 import type { StreamSource } from './source.js';
@@ -33,7 +32,7 @@ export interface StreamOptions {
   readonly chunkBytes?: number;
   /** Default `'foreground'`. */
   readonly ioClass?: IoClass;
-  /** Ends the stream with an `AbortError`. What is in flight is waited for. */
+  /** Ends the stream with an `AbortError`. */
   readonly signal?: AbortSignal;
 }
 
@@ -79,9 +78,7 @@ export function resolveStreamOptions(
   checkInteger('options.start', start, 0);
   checkInteger('options.end', end, start);
   checkOneOf('options.ioClass', ioClass, IO_CLASSES);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an AbortSignal', signal);
-  }
+  if (signal !== undefined) checkSignal('options.signal', signal);
   return { start, end, ioClass, signal, ...resolveSizes(source, options) };
 }
 

@@ -57,6 +57,8 @@ export class ReadAhead {
   readonly #source: StreamSource;
   readonly #plan: StreamPlan;
   readonly #options: ReadAheadOptions;
+  /** Of all reads: what waits in a queue when this is stopped goes at once. */
+  readonly #cancel = new AbortController();
   readonly #slots = new Fifo<Slot>();
   readonly #refused = new Fifo<Slot>();
   /** The next byte that no slot covers. */
@@ -149,6 +151,7 @@ export class ReadAhead {
     for (let slot = this.#slots.shift(); slot !== undefined; slot = this.#slots.shift()) {
       if (slot.state !== 'reading') slot.lease.release(); // else when it has been read
     }
+    if (this.#reading > 0) this.#cancel.abort();
   }
 
   #mayBegin(): boolean {
@@ -205,7 +208,8 @@ export class ReadAhead {
     const { target } = this.#source;
     slot.state = 'reading';
     this.#reading++;
-    target.read(slot.offset, slot.lease, { ioClass: this.#plan.ioClass }).then(
+    const { signal } = this.#cancel;
+    target.read(slot.offset, slot.lease, { ioClass: this.#plan.ioClass, signal }).then(
       (got) => {
         this.#onRead(slot, got);
       },

@@ -47,6 +47,8 @@ export class WriteBehind {
   readonly #source: StreamSource;
   readonly #plan: WritablePlan;
   readonly #onError: (error: Error) => void;
+  /** Of all reads and writes: what waits in a queue when this ends early goes at once. */
+  readonly #cancel = new AbortController();
   /** All that are not known to be written, in the order of the target. */
   readonly #slots = new Fifo<Slot>();
   readonly #refused = new Fifo<Slot>();
@@ -194,10 +196,11 @@ export class WriteBehind {
   async #submit(slot: Slot): Promise<void> {
     const { target } = this.#source;
     const { chunkBytes, ioClass } = this.#plan;
+    const { signal } = this.#cancel;
     const bytes = roundUp(slot.to, target.blockSize);
     if (slot.from > 0 || slot.to < bytes) await this.#mergeEdges(slot);
     if (bytes < chunkBytes) leases.shorten(slot.lease, bytes);
-    await target.write(slot.offset, slot.lease, { ioClass });
+    await target.write(slot.offset, slot.lease, { ioClass, signal });
   }
 
   /** Puts what is there already around the stream's own bytes. */
@@ -219,8 +222,8 @@ export class WriteBehind {
     const { blockSize, size } = this.#source.target;
     const memory = new Uint8Array(blockSize);
     if (offset >= size) return { memory, existing: 0 }; // what was opened for writing only cannot be asked
-    const { ioClass } = this.#plan;
-    return { memory, existing: await this.#source.target.read(offset, memory, { ioClass }) };
+    const options = { ioClass: this.#plan.ioClass, signal: this.#cancel.signal };
+    return { memory, existing: await this.#source.target.read(offset, memory, options) };
   }
 
   #noEnd(end: number): Error {
@@ -277,6 +280,7 @@ export class WriteBehind {
       this.#giveBack(refused);
       refused = this.#refused.shift();
     }
+    if (this.#writing > 0) this.#cancel.abort();
   }
 
   #fail(error: unknown): void {
@@ -317,6 +321,6 @@ interface Block {
 }
 
 function bytesDoneOf(error: unknown, most: number): number {
-  const done = error instanceof RingboltError ? (error.bytesDone ?? 0) : 0;
+  const done = (error as { bytesDone?: number } | undefined)?.bytesDone ?? 0;
   return Math.min(done, most - 1); // padding may fail behind all of the stream's own bytes
 }

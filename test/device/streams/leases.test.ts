@@ -31,6 +31,14 @@ async function setUp(options: StreamOptions = {}, blockSize = 1) {
 
 const inUse = (engine: Engine) => engine.pool.stats().bytesInUse;
 
+type Answer = IteratorResult<Lease, undefined>;
+
+/** One that is given where a lease is expected. */
+async function take(iterator: AsyncIterator<Lease>): Promise<Lease> {
+  const { value } = (await iterator.next()) as Answer;
+  return value!;
+}
+
 async function lengths(iterable: AsyncIterable<Lease>): Promise<number[]> {
   const found: number[] = [];
   for await (const lease of iterable) {
@@ -104,16 +112,16 @@ describe('leases()', () => {
   it('wait for one to come back when their consumer holds as many as may be', async () => {
     const { engine, target, iterator } = await setUp();
     const held: Lease[] = [];
-    for (let i = 0; i < 8; i++) held.push((await iterator.next()).value as Lease);
-    const next = iterator.next();
+    for (let i = 0; i < 8; i++) held.push(await take(iterator));
+    const next = take(iterator);
     expect(await settles(next)).toBe(false);
     expect(target.reads).toHaveLength(8);
     expect(inUse(engine)).toBe(OPTIONS.highWaterMark);
     held.pop()!.release();
-    const { value } = await next;
-    expect(value!.buffer.equals(contents.subarray(8 * CHUNK, 9 * CHUNK))).toBe(true);
+    const last = await next;
+    expect(last.buffer.equals(contents.subarray(8 * CHUNK, 9 * CHUNK))).toBe(true);
     expect(inUse(engine)).toBeLessThanOrEqual(OPTIONS.highWaterMark);
-    for (const lease of [...held, value!]) lease.release();
+    for (const lease of [...held, last]) lease.release();
     await iterator.return!();
     expect(inUse(engine)).toBe(0);
   });
@@ -134,7 +142,8 @@ describe('leases()', () => {
 
   it('answer several calls of next() in order', async () => {
     const { iterator } = await setUp({ end: 5 * CHUNK });
-    const results = await Promise.all(Array.from({ length: 8 }, () => iterator.next()));
+    const calls = Array.from({ length: 8 }, () => iterator.next() as Promise<Answer>);
+    const results = await Promise.all(calls);
     expect(results.map(({ done }) => done)).toEqual([
       ...Array<boolean>(5).fill(false),
       true,
@@ -186,7 +195,7 @@ describe('leases()', () => {
     target.turns = () => random.below(6);
     const failing = 10 * CHUNK;
     target.failRead = (offset) => (offset >= failing ? ioError('EIO', { offset }) : undefined);
-    for (let i = 0; i < 10; i++) ((await iterator.next()).value as Lease).release();
+    for (let i = 0; i < 10; i++) (await take(iterator)).release();
     await expect(iterator.next()).rejects.toMatchObject({ code: 'EIO', offset: failing });
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
     await until(() => inUse(engine) === 0);
@@ -222,11 +231,11 @@ describe('leases()', () => {
     expect(target.inFlightMax).toBe(1);
 
     const iterator = iterable[Symbol.asyncIterator]();
-    const { value } = await iterator.next();
-    const next = iterator.next();
+    const first = await take(iterator);
+    const next = take(iterator);
     expect(await settles(next)).toBe(false);
-    value!.release();
-    (await next).value!.release();
+    first.release();
+    (await next).release();
     await iterator.return!();
 
     others.push(engine.pool.acquire(CHUNK));
@@ -241,6 +250,18 @@ describe('leases()', () => {
       target.inFlight >= 2 ? ioError('ERR_RINGBOLT_OVERLOADED', {}) : undefined;
     const all = await lengths(iterable);
     expect(all.reduce((sum, length) => sum + length)).toBe(contents.length);
+  });
+
+  it('that wait for their turn go at once when nobody wants them any more', async () => {
+    const engine = await startEngine();
+    const file = await engine.open(numberedFile(), { access: 'read' });
+    file.setLimit({ bytesPerSecond: CHUNK / 100, burstMs: 1000 });
+    const iterator = file.leases({ ...OPTIONS, ioClass: 'background' })[Symbol.asyncIterator]();
+    const next = iterator.next();
+    await until(() => engine.stats().waiting > 0);
+    await iterator.return!();
+    expect(await next).toEqual({ done: true, value: undefined });
+    await until(() => engine.stats().waiting === 0 && inUse(engine) === 0);
   });
 
   it('of a file that is closed under way fail, and closing does not wait for them', async () => {
