@@ -20,6 +20,10 @@ function describeWorkload(workload: Workload): string {
   const { depth } = workload;
   if (workload.kind === 'noop') return `no-ops in ${workload.mode}, ${depth} in flight`;
   const { pattern, readPercent, blockBytes } = workload;
+  if (workload.kind === 'stream') {
+    const verb = readPercent === 100 ? 'reads' : 'writes';
+    return `a stream that ${verb} ${blockBytes / 1024} KiB at a time, ${depth} in flight`;
+  }
   const what =
     readPercent === 100
       ? 'reads'

@@ -3,10 +3,17 @@
 // All of them get the same target, pattern, depth and number of seconds. What differs is stated here.
 
 import type { ChecksumName } from '../lib/index.js';
-import type { Workload } from './workloads.js';
+import { writes, type Workload } from './workloads.js';
 
 export type PeerName =
-  'ringbolt' | `ringbolt-${ChecksumName}` | 'node-fs' | 'node-fs-128' | 'fio' | 'fio-tuned';
+  | 'ringbolt'
+  | `ringbolt-${ChecksumName}`
+  | 'ringbolt-leases'
+  | 'ringbolt-batch'
+  | 'node-fs'
+  | 'node-fs-128'
+  | 'fio'
+  | 'fio-tuned';
 
 interface PeerBase {
   readonly name: PeerName;
@@ -17,10 +24,13 @@ interface PeerBase {
   readonly onlyByName?: boolean;
 }
 
+/** The last two stream only. */
+export type NodeApi = 'ringbolt' | 'node-fs' | 'leases' | 'batch';
+
 /** Runs in a Node process of its own (worker.ts). */
 export interface NodePeer extends PeerBase {
   readonly kind: 'node';
-  readonly api: 'ringbolt' | 'node-fs';
+  readonly api: NodeApi;
   /** Of every 4 KiB that is read or written; ringbolt only. */
   readonly checksum?: ChecksumName;
   /** Added to the environment of that process. */
@@ -94,11 +104,35 @@ export const PEERS: readonly Peer[] = [
     extraArgs: ['--fixedbufs', '--registerfiles', '--gtod_reduce=1'],
     latencies: false,
   },
+  {
+    kind: 'node',
+    name: 'ringbolt-leases',
+    description: 'streams only: file.leases(), without a copy',
+    byDefault: true,
+    api: 'leases',
+    env: {},
+  },
+  {
+    kind: 'node',
+    name: 'ringbolt-batch',
+    description: 'streams only: readBatch and writeBatch, two batches at a time',
+    byDefault: true,
+    api: 'batch',
+    env: {},
+  },
 ];
 
 export const PEER_NAMES: readonly PeerName[] = PEERS.map(({ name }) => name);
 
 /** Whether a peer can run a workload at all. */
 export function supports(peer: Peer, workload: Workload): boolean {
-  return workload.kind === 'io' || peer.name === 'ringbolt';
+  const api = peer.kind === 'node' ? peer.api : undefined;
+  switch (workload.kind) {
+    case 'noop':
+      return peer.name === 'ringbolt';
+    case 'io':
+      return api !== 'leases' && api !== 'batch';
+    case 'stream':
+      return api !== undefined && !(api === 'leases' && writes(workload));
+  }
 }

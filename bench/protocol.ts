@@ -2,7 +2,8 @@
 
 import type { NativeBuild } from '../lib/native.js';
 import type { ChecksumName } from '../lib/index.js';
-import type { IoWorkload, NoopWorkload } from './workloads.js';
+import type { NodeApi } from './peers.js';
+import type { IoWorkload, NoopWorkload, StreamWorkload } from './workloads.js';
 
 /** Finds out how the target can be opened, and fills it with random bytes if it is ours to fill. */
 export interface PrepareTask {
@@ -51,7 +52,17 @@ export interface NoopTask extends Timed {
   readonly queues: number | undefined;
 }
 
-export type Task = PrepareTask | IoTask | NoopTask;
+export interface StreamTask extends Timed {
+  readonly kind: 'stream';
+  readonly api: NodeApi;
+  readonly workload: StreamWorkload;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly direct: boolean;
+  readonly queues: number | undefined;
+}
+
+export type Task = PrepareTask | IoTask | NoopTask | StreamTask;
 
 /** Microseconds. */
 export interface LatencyUs {

@@ -96,7 +96,8 @@ function usesFio(plan: Plan): boolean {
 function nothingToDo({ skipped }: Plan): string {
   const [first] = skipped;
   return first === undefined
-    ? 'None of these peers can run these workloads: no-ops are for ringbolt alone'
+    ? 'None of these peers can run these workloads: no-ops are for ringbolt alone, ' +
+        'and ringbolt-leases and ringbolt-batch only stream'
     : `Nothing is left to measure: ${first.peer}: ${first.reason}`;
 }
 
@@ -186,12 +187,16 @@ function nodeTask(setting: Setting, step: Step, peer: NodePeer): Task {
   const timed = timing(setting, step);
   if (workload.kind === 'noop') return { kind: 'noop', workload, queues, ...timed };
   const { api, checksum } = peer;
+  if (workload.kind === 'stream') {
+    return { kind: 'stream', api, workload, path, sizeBytes, direct, queues, ...timed };
+  }
+  if (api !== 'ringbolt' && api !== 'node-fs') throw new Error(`${peer.name} only streams`);
   return { kind: 'io', api, checksum, workload, path, sizeBytes, direct, queues, ...timed };
 }
 
 function fioTask(setting: Setting, step: Step, peer: FioPeer): FioTask {
   const { workload } = step.comparison;
-  if (workload.kind === 'noop') throw new Error('fio has no no-ops');
+  if (workload.kind !== 'io') throw new Error(`fio has no ${workload.kind}`);
   const { path, sizeBytes } = setting.target;
   return { peer, workload, path, sizeBytes, direct: setting.direct, ...timing(setting, step) };
 }

@@ -4,6 +4,7 @@ import { measureNodeFs } from './node-fs-peer.js';
 import { prepare } from './prepare.js';
 import { errorText, type Outcome, type Task } from './protocol.js';
 import { measureNoops, measureRingbolt } from './ringbolt-peer.js';
+import { measureStream } from './streams.js';
 
 async function run(task: Task): Promise<unknown> {
   switch (task.kind) {
@@ -11,6 +12,8 @@ async function run(task: Task): Promise<unknown> {
       return prepare(task);
     case 'noop':
       return measureNoops(task);
+    case 'stream':
+      return measureStream(task);
     case 'io':
       return task.api === 'ringbolt' ? measureRingbolt(task) : measureNodeFs(task);
   }

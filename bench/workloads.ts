@@ -31,7 +31,19 @@ export interface NoopWorkload {
   readonly main: boolean;
 }
 
-export type Workload = IoWorkload | NoopWorkload;
+/** The target from one end to the other, again and again, as each peer likes to do that (streams.ts). */
+export interface StreamWorkload {
+  readonly kind: 'stream';
+  readonly name: string;
+  readonly pattern: 'sequential';
+  readonly readPercent: 0 | 100;
+  readonly blockBytes: number;
+  /** Blocks in flight or buffered. */
+  readonly depth: number;
+  readonly main: boolean;
+}
+
+export type Workload = IoWorkload | NoopWorkload | StreamWorkload;
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -50,6 +62,16 @@ function noop(name: string, mode: NoopWorkload['mode'], depth: number): NoopWork
   return { kind: 'noop', name, mode, blockBytes: 0, depth, main: false };
 }
 
+function stream(
+  name: string,
+  readPercent: 0 | 100,
+  blockBytes: number,
+  depth: number,
+): StreamWorkload {
+  const pattern = 'sequential';
+  return { kind: 'stream', name, pattern, readPercent, blockBytes, depth, main: false };
+}
+
 const MAIN = new Set(['seq-read-1m-qd16', 'rand-read-4k-qd1', 'rand-read-4k-qd128']);
 
 export const WORKLOADS: readonly Workload[] = [
@@ -61,12 +83,14 @@ export const WORKLOADS: readonly Workload[] = [
   io('rand-write-4k-qd1', 'random', 0, 4 * KIB, 1),
   io('rand-write-4k-qd128', 'random', 0, 4 * KIB, 128),
   io('rand-mix-16k-qd32', 'random', 70, 16 * KIB, 32),
+  stream('seq-stream-read-256k-qd16', 100, 256 * KIB, 16),
+  stream('seq-stream-write-256k-qd16', 0, 256 * KIB, 16),
   noop('noop-promises-qd128', 'promises', 128),
   noop('noop-batches-qd128', 'batches', 128),
 ];
 
 export function writes(workload: Workload): boolean {
-  return workload.kind === 'io' && workload.readPercent < 100;
+  return workload.kind !== 'noop' && workload.readPercent < 100;
 }
 
 /** Whether a name matches a glob of `*` (anything) and `?` (one character). */

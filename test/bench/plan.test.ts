@@ -35,8 +35,15 @@ describe('makePlan', () => {
 
   it('runs everybody on everything with full, but no-ops with ringbolt only', () => {
     const plan = makePlan({ ...base, full: true }, everybody);
-    const everybodyElse = PEERS.filter(({ onlyByName }) => onlyByName !== true);
-    expect(peersOf(plan, 'rand-mix-16k-qd32')).toEqual(namesOf(everybodyElse));
+    const streamOnly: readonly string[] = ['ringbolt-leases', 'ringbolt-batch'];
+    const transferring = PEERS.filter(
+      ({ name, onlyByName }) => onlyByName !== true && !streamOnly.includes(name),
+    );
+    expect(peersOf(plan, 'rand-mix-16k-qd32')).toEqual(namesOf(transferring));
+    expect(peersOf(plan, 'seq-stream-read-256k-qd16')).toEqual([
+      ...['ringbolt', 'node-fs', 'node-fs-128', 'ringbolt-leases', 'ringbolt-batch'],
+    ]);
+    expect(peersOf(plan, 'seq-stream-write-256k-qd16')).not.toContain('ringbolt-leases');
     expect(peersOf(plan, 'noop-batches-qd128')).toEqual(['ringbolt']);
   });
 
