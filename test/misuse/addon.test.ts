@@ -336,7 +336,7 @@ describe('a method', () => {
     const slab = new Uint8Array(engine.slabBuffer(unit).buffer).fill(9);
     const source = new Uint8Array(8 * 512).fill(1);
     const room = () => [new BigUint64Array(8), new BigUint64Array(8), new Uint32Array(1)];
-    const good = [unit, source, 0, 4096, 0x106, 512, 5, 0, 7, 0, ...room()];
+    const good: unknown[] = [unit, source, 0, 4096, 0x106, 512, 5, 0, 7, 0, ...room()];
     const copy = (args: readonly unknown[]) =>
       Reflect.apply(method('copyChecksummed'), engine, args) as number;
     const bad: Record<number, readonly unknown[]> = {
