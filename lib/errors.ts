@@ -96,6 +96,13 @@ export const ECANCELED = 125;
 const EBUSY = 16;
 const ENOTSUP = 95;
 
+/** What a refusal of these means. */
+const SPACE_CALLS: Readonly<Record<string, string>> = {
+  fallocate: 'The file system can neither punch holes nor zero ranges:',
+  BLKDISCARD: 'The device cannot discard:',
+  BLKZEROOUT: 'The device cannot zero ranges:',
+};
+
 /** Makes the error of a failed system call; `details` say where it happened. */
 export function systemError(failure: NativeFailure, details: ErrorDetails = {}): RingboltError {
   const { errno, syscall, detail } = failure;
@@ -109,6 +116,10 @@ export function systemError(failure: NativeFailure, details: ErrorDetails = {}):
   }
   if (errno === ENOTSUP && syscall === 'open') {
     return ringboltError('ERR_RINGBOLT_UNSUPPORTED', `Cannot open${path}${tail}`, all);
+  }
+  const action = SPACE_CALLS[syscall];
+  if (errno === ENOTSUP && action !== undefined) {
+    return ringboltError('ERR_RINGBOLT_UNSUPPORTED', `${action}${path}`, all);
   }
   return new RingboltError(name, `${name}: ${text}, ${syscall}${path}${tail}`, all);
 }

@@ -18,6 +18,10 @@ export const OpKind = {
 } as const;
 export type OpKind = (typeof OpKind)[keyof typeof OpKind];
 
+/** What is to become of a range (native/io/file_space.h). */
+export const SpaceChange = { discard: 0, zero: 1 } as const;
+export type SpaceChange = (typeof SpaceChange)[keyof typeof SpaceChange];
+
 /** Bits of an op slot's flags. */
 export const FLAG_DURABLE = 1;
 export const FLAG_NUMBERED = 2;
@@ -114,6 +118,13 @@ export interface NativeEngine {
   abandon(): void;
   openFile(request: NativeOpenRequest): Promise<NativeFile | NativeFailure>;
   closeFile(slot: number, generation: number): Promise<NativeFailure>;
+  changeSpace(
+    slot: number,
+    generation: number,
+    change: SpaceChange,
+    offset: number,
+    length: number,
+  ): Promise<NativeFailure>;
   queueBlocks(queue: number): { submissions: ArrayBuffer; completions: ArrayBuffer };
   queueStats(queue: number, out: Float64Array): void;
   kick(queue: number, count: number): boolean;

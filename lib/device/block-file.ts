@@ -3,10 +3,16 @@
 import { closedError, ringboltError, systemError } from '../errors.js';
 import { plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, Lease, type LeaseHome } from '../memory/lease.js';
-import { OpKind, type NativeEngine, type NativeFile } from '../native.js';
+import { OpKind, SpaceChange, type NativeEngine, type NativeFile } from '../native.js';
 import { FileRef } from '../schedule/operation.js';
 import { checkSecret, SECRET } from '../secret.js';
-import { beginInterrupt, untilInterrupted, type Interrupt } from '../schedule/interrupt.js';
+import {
+  beginInterrupt,
+  beginWait,
+  untilInterrupted,
+  type Interrupt,
+  type WaitOptions,
+} from '../schedule/interrupt.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { checkInteger, invalidType, invalidValue } from '../validate.js';
@@ -32,6 +38,7 @@ import {
 import type { Copier } from './copier.js';
 import { FLUSH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
+import { changeSpace, isUnsupported, writeZeroBytes } from './space.js';
 import { leases as leaseStream } from './streams/leases.js';
 import type { StreamOptions, WritableOptions } from './streams/options.js';
 import { readable } from './streams/readable.js';
@@ -179,6 +186,64 @@ export class BlockFile implements BlockTarget {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Gives up the contents of a range: holes in a file, trimmed blocks of a device. What is read there afterwards is undefined
+   * until it is written again.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`, `ERR_RINGBOLT_CLOSED`,
+   * `ERR_RINGBOLT_TIMEOUT`, an `AbortError`
+   * @throws `ERR_RINGBOLT_UNSUPPORTED` where the file system or device cannot
+   */
+  async discard(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
+    const interrupts = this.#beginRange(offset, length, options);
+    await this.#changeSpace(SpaceChange.discard, offset, length, interrupts);
+  }
+
+  /**
+   * Makes a range read as zeros. Where the file system or device can, without sending any; elsewhere by writing them. A file
+   * that ends before grows.
+   *
+   * @throws what {@link write} and {@link discard} do, but for `ERR_RINGBOLT_UNSUPPORTED`
+   */
+  async writeZeroes(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
+    const interrupts = this.#beginRange(offset, length, options);
+    const { signal, timeoutMs = Infinity } = options;
+    const deadlineMs = performance.now() + timeoutMs;
+    try {
+      await this.#changeSpace(SpaceChange.zero, offset, length, interrupts);
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      await writeZeroBytes(offset, length, (at, zeros) => {
+        const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
+        return this.write(at, zeros, {
+          ...(signal !== undefined && { signal }),
+          ...(leftMs < Infinity && { timeoutMs: leftMs }),
+        });
+      });
+    }
+  }
+
+  #beginRange(offset: number, length: number, options: WaitOptions): Interrupt | undefined {
+    checkInteger('offset', offset, 0);
+    checkInteger('length', length, 1);
+    checkInteger('offset + length', offset + length, 0);
+    if (offset % this.#blockSize !== 0 || length % this.#blockSize !== 0) {
+      throw this.#misaligned(offset, length);
+    }
+    if (this.#closing !== undefined) throw closedError('file', this.path);
+    return beginWait(options);
+  }
+
+  #changeSpace(
+    change: SpaceChange,
+    offset: number,
+    length: number,
+    interrupts: Interrupt | undefined,
+  ): Promise<void> {
+    const { native } = this.#host;
+    return changeSpace({ native, file: this.#ref, change, offset, length, interrupts });
   }
 
   #joinFlush(ioClass: number): Promise<void> {

@@ -3,6 +3,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Lease } from '../memory/lease.js';
 import type { BlockChecksums } from './block-checksums.js';
+import type { WaitOptions } from '../schedule/interrupt.js';
 import type { IoClass } from '../schedule/operation.js';
 import type { StreamOptions, WritableOptions } from './streams/options.js';
 
@@ -71,5 +72,9 @@ export interface BlockTarget {
   writable(options?: WritableOptions): Writable;
   /** Reads a range in order, without a copy: whoever iterates releases each lease. */
   leases(options?: StreamOptions): AsyncIterable<Lease>;
+  /** Gives up the contents of a range: what is read there afterwards is undefined until it is written again. */
+  discard(offset: number, length: number, options?: WaitOptions): Promise<void>;
+  /** Makes a range read as zeros, without sending any where the target can do without. */
+  writeZeroes(offset: number, length: number, options?: WaitOptions): Promise<void>;
   close(): Promise<void>;
 }

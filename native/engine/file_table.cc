@@ -51,6 +51,17 @@ Status FileTable::Close(const FileHandle& handle) {
   return Status::Ok();
 }
 
+Status FileTable::Descriptor(const FileHandle& handle, int* fd) const {
+  if (handle.slot >= capacity_) return Status::Error(EBADF, "fallocate");
+  const Entry& entry = entries_[handle.slot];
+  const uint64_t state = entry.state.load();
+  if ((state >> 32) != handle.generation || (state & kClosed) == kClosed) {
+    return Status::Error(EBADF, "fallocate");
+  }
+  *fd = entry.fd.get();
+  return Status::Ok();
+}
+
 bool FileTable::Install(const FileHandle& handle, Installed* installed) {
   if (handle.slot >= capacity_) return false;
   Entry& entry = entries_[handle.slot];

@@ -52,6 +52,9 @@ class FileTable {
   // Closes the descriptor. EBADF for a stale handle, EBUSY while a queue still has it installed.
   Status Close(const FileHandle& handle);
 
+  // The descriptor, which only Close() closes, on this same thread. EBADF for a stale handle.
+  Status Descriptor(const FileHandle& handle, int* fd) const;
+
   // --- Queue threads ---
 
   struct Installed {

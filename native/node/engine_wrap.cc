@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "io/open_file.h"
 #include "io/uring_backend.h"
 #include "node/convert.h"
 #include "node/read_options.h"
@@ -92,6 +91,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::Abandon>("abandon"),
                          InstanceMethod<&EngineWrap::OpenFile>("openFile"),
                          InstanceMethod<&EngineWrap::CloseFile>("closeFile"),
+                         InstanceMethod<&EngineWrap::ChangeSpace>("changeSpace"),
                          InstanceMethod<&EngineWrap::QueueBlocks>("queueBlocks"),
                          InstanceMethod<&EngineWrap::QueueStats>("queueStats"),
                          InstanceMethod<&EngineWrap::SlabBuffer>("slabBuffer"),
@@ -239,73 +239,6 @@ Napi::Value EngineWrap::Abandon(const Napi::CallbackInfo& info) {
   stop_called_ = true;
   if (host_ != nullptr) host_->Dispose(0);
   return info.Env().Undefined();
-}
-
-// --- Files ---
-
-// Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable
-// in a queue once kInstallFile has completed there.
-Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  OpenRequest request;
-  if (!MayPost(env)) return env.Undefined();
-  if (!info[0].IsObject() || pool_ == nullptr) {
-    Napi::TypeError::New(env, "openFile(request) on a started engine").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  if (!ReadOpenRequest(info[0].As<Napi::Object>(), &request)) return env.Undefined();
-
-  struct Outcome {
-    Status status;
-    ringbolt::OpenedFile file;
-    FileHandle handle;
-  };
-  auto outcome = std::make_shared<Outcome>();
-  const auto deferred = Napi::Promise::Deferred::New(env);
-  host_->Post(
-      [files = host_->engine()->files(), request, outcome] {
-        // Before anything happens to the file. Nobody else takes slots: this is the control thread.
-        outcome->status = files->CheckRoom();
-        if (outcome->status.ok()) outcome->status = ringbolt::OpenFile(request, &outcome->file);
-        if (!outcome->status.ok()) return;
-        outcome->status = files->Add(std::move(outcome->file.fd),
-                                     {.alignment = outcome->file.alignment,
-                                      .direct = outcome->file.direct,
-                                      .in_memory = outcome->file.in_memory},
-                                     &outcome->handle);
-      },
-      [env, deferred, outcome] {
-        if (!outcome->status.ok()) return deferred.Resolve(FailureToJs(env, outcome->status));
-        Napi::Object file = Napi::Object::New(env);
-        file.Set("slot", outcome->handle.slot);
-        file.Set("generation", outcome->handle.generation);
-        file.Set("size", static_cast<double>(outcome->file.size));
-        file.Set("alignment", outcome->file.alignment);
-        file.Set("direct", outcome->file.direct);
-        file.Set("remarks", outcome->file.remarks);
-        deferred.Resolve(file);
-      });
-  return deferred.Promise();
-}
-
-// closeFile(slot, generation): resolves to { errno, syscall, detail }, errno 0 if all went well.
-Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!MayPost(env)) return env.Undefined();
-  double slot = 0;
-  double generation = 0;
-  if (!ReadInteger(info[0], "slot", 0, UINT32_MAX, &slot) ||
-      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
-    return env.Undefined();
-  }
-  if (pool_ == nullptr) return env.Undefined();
-  const FileHandle handle{static_cast<uint32_t>(slot), static_cast<uint32_t>(generation)};
-  auto status = std::make_shared<Status>();
-  const auto deferred = Napi::Promise::Deferred::New(env);
-  host_->Post(
-      [files = host_->engine()->files(), handle, status] { *status = files->Close(handle); },
-      [env, deferred, status] { deferred.Resolve(FailureToJs(env, *status)); });
-  return deferred.Promise();
 }
 
 // --- Queues ---

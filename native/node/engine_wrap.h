@@ -31,6 +31,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value Abandon(const Napi::CallbackInfo& info);
   Napi::Value OpenFile(const Napi::CallbackInfo& info);
   Napi::Value CloseFile(const Napi::CallbackInfo& info);
+  Napi::Value ChangeSpace(const Napi::CallbackInfo& info);
   Napi::Value QueueBlocks(const Napi::CallbackInfo& info);
   Napi::Value QueueStats(const Napi::CallbackInfo& info);
   Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
