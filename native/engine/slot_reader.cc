@@ -46,6 +46,8 @@ int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& po
   op->data = pool.Resolve(slot.slab, slot.slab_offset, slot.length);
   if (op->data == nullptr) return EFAULT;
   op->kind = static_cast<SlotKind>(slot.kind) == SlotKind::kRead ? OpKind::kRead : OpKind::kWrite;
+  op->idle_priority =
+      op->kind == OpKind::kRead && static_cast<IoClass>(slot.io_class) == IoClass::kBackground;
   op->durable = op->kind == OpKind::kWrite && (slot.flags & kFlagDurable) != 0;
   return 0;
 }

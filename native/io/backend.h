@@ -25,6 +25,9 @@ struct BackendOp {
   uint64_t id = 0;  // chosen by the queue, unique among operations in flight, below 2^63
   OpKind kind = OpKind::kNop;
   bool durable = false;  // writes: on stable storage when they complete (RWF_DSYNC)
+  // Reads that may wait for all others (IOPRIO_CLASS_IDLE): a hint, which not every backend can give
+  // and not every device's scheduler heeds.
+  bool idle_priority = false;
   int fd = -1;
   uint32_t file_slot = 0;  // where RegisterFile() put that fd
   uint32_t length = 0;

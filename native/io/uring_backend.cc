@@ -30,6 +30,9 @@ constexpr uint64_t kCancelId = kWakeId | 1;
 
 constexpr uint32_t kMaxSubmissions = 4096;
 
+// IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), whose header does not compile everywhere.
+constexpr uint16_t kIdlePriority = 3 << 13;
+
 // Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried
 // one by one.
 struct SetupFlag {
@@ -240,6 +243,7 @@ void UringBackend::Prepare(io_uring_sqe* sqe, const BackendOp& op) const {
       break;
     case OpKind::kRead:
       io_uring_prep_read(sqe, op.fd, op.data, op.length, op.offset);
+      if (op.idle_priority) sqe->ioprio = kIdlePriority;
       break;
     case OpKind::kWrite:
       io_uring_prep_write(sqe, op.fd, op.data, op.length, op.offset);

@@ -111,4 +111,22 @@ TEST_CASE("Queue policy: a backend that claims more than was asked for is not be
   CHECK(RunScript(SlotKind::kRead, 4096, 512, {1 << 20}, &seen).result == 4096);
 }
 
+TEST_CASE("Queue policy: background reads, and only they, may wait for all others") {
+  for (const SlotKind kind : {SlotKind::kRead, SlotKind::kWrite}) {
+    for (const uint8_t io_class : {0, 1}) {
+      bool idle = false;
+      test::SetScript([&](const BackendOp& op) {
+        idle = op.idle_priority;
+        return static_cast<int32_t>(op.length);
+      });
+      QueueHarness harness(test::CreateScriptedBackend);
+      const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC));
+      OpSlot slot = Transfer(kind, handle, 0, 4096, harness.pool().Acquire(0));
+      slot.io_class = io_class;
+      CHECK(harness.Run(slot).result == 4096);
+      CHECK(idle == (kind == SlotKind::kRead && io_class == 1));
+    }
+  }
+}
+
 }  // namespace ringbolt
