@@ -111,7 +111,7 @@ export function systemError(failure: NativeFailure, details: ErrorDetails = {}):
   const tail = detail === '' ? '' : `: ${detail}`;
   const all = { ...details, errno: -errno, syscall };
   // The two errnos that native code gives a meaning of its own.
-  if (errno === EBUSY && syscall === 'fcntl') {
+  if (errno === EBUSY && (syscall === 'fcntl' || syscall === 'open')) {
     return ringboltError('ERR_RINGBOLT_BUSY', `Cannot lock${path}${tail}`, all);
   }
   if (errno === ENOTSUP && syscall === 'open') {

@@ -60,7 +60,10 @@ export interface OpenOptions {
    * and says so in `file.direct` and `file.remarks`; either way offsets and lengths must be aligned.
    */
   readonly direct?: 'auto' | boolean;
-  /** Lock the file against other processes and engines that lock it too. Default false. */
+  /**
+   * Lock the file against other processes and engines that lock it too. A device that is locked exclusively can neither be mounted
+   * nor be locked while it is mounted. Default false.
+   */
   readonly lock?: 'shared' | 'exclusive' | false;
   /** A rate that this file's operations do not exceed; see {@link BlockFile.setLimit}. Default: none. */
   readonly limit?: RateLimit;

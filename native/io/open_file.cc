@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/align.h"
 #include "base/check.h"
@@ -85,6 +86,29 @@ Status CheckKind(OpenedFile* opened) {
   if (!S_ISREG(info.st_mode) && !opened->block_device) {
     return Status::Error(ENOTSUP, "open", "neither a regular file nor a block device");
   }
+  return Status::Ok();
+}
+
+// An exclusive lock on a device is also the kernel's own claim, which is what mounting it, or
+// making it part of a RAID, respects; locks mean nothing to those. Needs an opening of its own, now
+// that it is known to be a device.
+Status ClaimDevice(const OpenRequest& request, OpenedFile* opened) {
+  if (request.lock != Lock::kExclusive || !opened->block_device) return Status::Ok();
+  ScopedFd claimed(
+      open(request.path.c_str(), AccessFlags(request.access) | O_CLOEXEC | O_NOCTTY | O_EXCL));
+  if (!claimed.valid()) {
+    return errno == EBUSY ? Status::Error(EBUSY, "open", "it is mounted, or in use by the kernel")
+                          : Status::FromErrno("open");
+  }
+  struct stat before{};
+  struct stat now{};
+  if (fstat(opened->fd.get(), &before) != 0 || fstat(claimed.get(), &now) != 0) {
+    return Status::FromErrno("fstat");
+  }
+  if (!S_ISBLK(now.st_mode) || now.st_rdev != before.st_rdev) {
+    return Status::Error(EAGAIN, "open", "another file has taken its place meanwhile");
+  }
+  opened->fd = std::move(claimed);
   return Status::Ok();
 }
 
@@ -212,6 +236,7 @@ Status OpenFile(const OpenRequest& request, OpenedFile* opened) {
   Status status = OpenOrCreate(request, opened);
   if (!status.ok()) return status;
   status = CheckKind(opened);
+  if (status.ok()) status = ClaimDevice(request, opened);
   if (status.ok()) status = TakeLock(request, opened->fd.get());
   if (status.ok()) status = SetMode(request, opened);
   if (status.ok()) status = TruncateAndAllocate(request, opened);

@@ -1,15 +1,14 @@
 // Shows that ranges are given back and zeroed on files, in memory and on devices, whole and in order, and refused with the
 // reason where that cannot be had.
 
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { BlockFile } from 'ringbolt';
-import { expect, it, onTestFinished, type TestContext } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { BLOCK, isNumbered, numbered, numberedFile } from '../lifecycle/numbered-file.js';
 import { expectRefused, rows, wrong } from '../misuse/refusal.js';
 import { startEngine } from '../support/engine.js';
-import { tempFolder } from '../support/temp-folder.js';
+import { loopDevice, mountedFolder } from '../support/loop-device.js';
 
 const BLOCKS = 256;
 
@@ -34,22 +33,6 @@ function fileInMemory(): string {
   const name = path.join(folder, 'data');
   writeFileSync(name, numbered(BLOCKS));
   return name;
-}
-
-/** A loop device over a file of numbered blocks. */
-function loopDevice(skip: TestContext['skip']): string {
-  const image = path.join(tempFolder(), 'image');
-  writeFileSync(image, numbered(BLOCKS), { flush: true });
-  try {
-    const device = execFileSync('losetup', ['--find', '--show', image], { stdio: 'pipe' });
-    const name = device.toString().trim();
-    onTestFinished(() => {
-      execFileSync('losetup', ['--detach', name]);
-    });
-    return name;
-  } catch (error) {
-    return skip(`no loop device can be had here: ${(error as Error).message.trim()}`);
-  }
 }
 
 it('discards a range of a file: its space is free, the rest is as it was', async () => {
@@ -86,7 +69,7 @@ it('zeroes by writing where the file system has nothing better', async () => {
 });
 
 it('on a block device', async ({ skip }) => {
-  const device = loopDevice(skip);
+  const device = loopDevice(skip, numbered(BLOCKS));
   const file = await openFor(device);
   await file.writeZeroes(16 * BLOCK, 8 * BLOCK);
   await file.discard(40 * BLOCK, 8 * BLOCK);
@@ -119,15 +102,7 @@ it('is refused on a file that was opened for reading', async () => {
 });
 
 it('is refused with the reason where the file system cannot', async ({ skip }) => {
-  const mounted = tempFolder();
-  try {
-    execFileSync('mount', ['-t', 'ramfs', 'ramfs', mounted], { stdio: 'pipe' });
-  } catch (error) {
-    return skip(`no ramfs can be mounted here: ${(error as Error).message.trim()}`);
-  }
-  onTestFinished(() => {
-    execFileSync('umount', [mounted]);
-  });
+  const mounted = mountedFolder(skip, '-t', 'ramfs', 'ramfs');
   const name = path.join(mounted, 'data');
   writeFileSync(name, numbered(16));
   const engine = await startEngine();

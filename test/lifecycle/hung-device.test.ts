@@ -1,49 +1,19 @@
 // Shows that a device or file system that does not answer cannot keep a worker or an engine from ending, nor take the process
 // along: what waits is left behind, and ends itself when the answer comes after all.
 
-import { execFileSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { expect, it, onTestFinished, type TestContext } from 'vitest';
-import { tempFolder } from '../support/temp-folder.js';
+import type { ChildProcess } from 'node:child_process';
+import { expect, it, onTestFinished } from 'vitest';
+import { ext4Folder, run } from '../support/loop-device.js';
 import { runProgram } from './run-program.js';
 
 /** How long a frozen file system may stay so if the program does not get on: it cannot even be killed meanwhile. */
 const THAW_MS = 10_000;
 
-function run(command: string, ...args: string[]): void {
-  execFileSync(command, args, { stdio: 'pipe' });
-}
-
-/** A file system of its own, on a loop device. Skips the test where that cannot be had. */
-function mountedFolder(skip: TestContext['skip']): string {
-  const folder = tempFolder();
-  const image = path.join(folder, 'image');
-  const mounted = path.join(folder, 'mounted');
-  mkdirSync(mounted);
-  writeFileSync(image, '');
-  truncateSync(image, 32 * 2 ** 20);
-  try {
-    run('mkfs.ext4', '-q', image);
-    run('mount', '-o', 'loop', image, mounted);
-  } catch (error) {
-    skip(`no loop device can be mounted here: ${(error as Error).message.trim()}`);
-  }
-  onTestFinished(() => {
-    try {
-      run('umount', mounted);
-    } catch {
-      run('umount', '--lazy', mounted);
-    }
-  });
-  return mounted;
-}
-
 it.for(['open', 'write'])(
   'a worker is terminated though its %s is not answered',
   { timeout: 30_000 },
   async (what, { skip }) => {
-    const folder = mountedFolder(skip);
+    const folder = ext4Folder(skip, 32 * 2 ** 20);
     let frozen = false;
     const thaw = () => {
       if (frozen) run('fsfreeze', '--unfreeze', folder);
@@ -75,7 +45,7 @@ it(
   'close({ timeoutMs }) gives up: everything settles, and says on what',
   { timeout: 30_000 },
   async ({ skip }) => {
-    const folder = mountedFolder(skip);
+    const folder = ext4Folder(skip, 32 * 2 ** 20);
     let frozen = false;
     const thaw = () => {
       if (frozen) run('fsfreeze', '--unfreeze', folder);
