@@ -1,11 +1,9 @@
 // A regular file or block device, open on every queue of an engine.
 
-import { closedError, ringboltError, systemError } from '../errors.js';
-import { plainView, trueLength } from '../memory/intrinsics.js';
-import { leases, Lease, type LeaseHome } from '../memory/lease.js';
+import type { Readable, Writable } from 'node:stream';
+import { closedError, systemError } from '../errors.js';
+import type { Lease } from '../memory/lease.js';
 import { OpKind, SpaceChange, type NativeEngine, type NativeFile } from '../native.js';
-import { FileRef } from '../schedule/operation.js';
-import { checkSecret, SECRET } from '../secret.js';
 import {
   beginInterrupt,
   beginWait,
@@ -13,11 +11,10 @@ import {
   type Interrupt,
   type WaitOptions,
 } from '../schedule/interrupt.js';
+import { FileRef } from '../schedule/operation.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
-import type { Scheduler } from '../schedule/scheduler.js';
-import { checkInteger, invalidType, invalidValue } from '../validate.js';
-import type { Readable, Writable } from 'node:stream';
-import { types } from 'node:util';
+import { checkSecret, SECRET } from '../secret.js';
+import { checkInteger } from '../validate.js';
 import type {
   BatchResult,
   BlockTarget,
@@ -26,47 +23,20 @@ import type {
   Transfer,
   WriteOptions,
 } from './block-target.js';
-import {
-  beginMismatches,
-  noPlaces,
-  pieceBytesFor,
-  type BlockPlace,
-  type ChecksumRequest,
-  type Cutting,
-  type Extent,
-} from './block-checksums.js';
-import type { Copier } from './copier.js';
-import { FLUSH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
-import { Batch, promiseSink } from './sinks.js';
+import { Flushes } from './flushes.js';
+import { FLUSH_OPTIONS, readModes } from './io-modes.js';
 import { changeSpace, isUnsupported, writeZeroBytes } from './space.js';
 import { leases as leaseStream } from './streams/leases.js';
 import type { StreamOptions, WritableOptions } from './streams/options.js';
 import { readable } from './streams/readable.js';
 import type { StreamSource } from './streams/source.js';
 import { writable } from './streams/writable.js';
-
-type TransferKind = typeof OpKind.read | typeof OpKind.write;
+import { misaligned, Transfers, type TransferHost } from './transfers.js';
 
 /** What a file needs of its engine. */
-export interface FileHost {
+export interface FileHost extends TransferHost {
   readonly native: NativeEngine;
-  readonly scheduler: Scheduler;
-  readonly home: LeaseHome;
-  readonly copier: Copier;
   forget(file: BlockFile): void;
-}
-
-/** How an operation is done. */
-interface Way {
-  readonly modes: Modes;
-  readonly interrupts: Interrupt | undefined;
-  readonly place: BlockPlace | undefined;
-}
-
-/** A transfer as it was when it was checked. */
-interface Part extends Extent {
-  readonly offset: number;
-  readonly memory: Lease | Uint8Array<ArrayBuffer>;
 }
 
 /** The engine's side of files. */
@@ -85,8 +55,8 @@ export class BlockFile implements BlockTarget {
   readonly #opened: NativeFile;
   readonly #blockSize: number;
   #closing: Promise<void> | undefined;
-  #flushing: Promise<void> | undefined;
-  #nextFlush: Promise<void> | undefined;
+  readonly #flushes: Flushes;
+  readonly #transfers: Transfers;
 
   /** @internal */
   constructor(secret: symbol, host: FileHost, path: string, opened: NativeFile) {
@@ -95,6 +65,8 @@ export class BlockFile implements BlockTarget {
     this.#ref = new FileRef(path, opened.slot, opened.generation, opened.size);
     this.#opened = opened;
     this.#blockSize = opened.alignment;
+    this.#flushes = new Flushes(host.scheduler, this.#ref);
+    this.#transfers = new Transfers(host, this.#ref, opened.alignment);
   }
 
   /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */
@@ -133,7 +105,7 @@ export class BlockFile implements BlockTarget {
    * as large as a block of this file, or a checksum cannot be had.
    */
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
-    return this.#transfer(OpKind.read, offset, into, options);
+    return this.#transfers.one(OpKind.read, offset, into, options);
   }
 
   /**
@@ -144,7 +116,7 @@ export class BlockFile implements BlockTarget {
    * @throws `ERR_RINGBOLT_CORRUPT` for data that does not have the expected checksums: it is not written.
    */
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
-    return this.#transfer(OpKind.write, offset, from, options);
+    return this.#transfers.one(OpKind.write, offset, from, options);
   }
 
   /**
@@ -154,7 +126,7 @@ export class BlockFile implements BlockTarget {
    * @throws what {@link read} does.
    */
   readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult> {
-    return this.#batch(OpKind.read, ops, options);
+    return this.#transfers.batch(OpKind.read, ops, options);
   }
 
   /**
@@ -163,7 +135,7 @@ export class BlockFile implements BlockTarget {
    * @throws what {@link write} does.
    */
   writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult> {
-    return this.#batch(OpKind.write, ops, options);
+    return this.#transfers.batch(OpKind.write, ops, options);
   }
 
   /**
@@ -178,9 +150,9 @@ export class BlockFile implements BlockTarget {
   flush(options?: FlushOptions): Promise<void> {
     try {
       const modes = readModes(options, FLUSH_OPTIONS);
-      if (this.#closing !== undefined) throw closedError('file', this.path);
+      if (this.#ref.closing) throw closedError('file', this.path);
       const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
-      const flushed = this.#joinFlush(modes.ioClass);
+      const flushed = this.#flushes.join(modes.ioClass);
       // Others may have joined it, so it goes on.
       return interrupts === undefined ? flushed : untilInterrupted(flushed, interrupts);
     } catch (error) {
@@ -230,9 +202,9 @@ export class BlockFile implements BlockTarget {
     checkInteger('length', length, 1);
     checkInteger('offset + length', offset + length, 0);
     if (offset % this.#blockSize !== 0 || length % this.#blockSize !== 0) {
-      throw this.#misaligned(offset, length);
+      throw misaligned(this.path, this.#blockSize, offset, length);
     }
-    if (this.#closing !== undefined) throw closedError('file', this.path);
+    if (this.#ref.closing) throw closedError('file', this.path);
     return beginWait(options);
   }
 
@@ -246,18 +218,6 @@ export class BlockFile implements BlockTarget {
     return changeSpace({ native, file: this.#ref, change, offset, length, interrupts });
   }
 
-  #joinFlush(ioClass: number): Promise<void> {
-    if (this.#nextFlush !== undefined) return this.#nextFlush;
-    if (this.#flushing === undefined) return this.#startFlush(ioClass);
-    // The one that runs began before this call, so it does not cover all that it must.
-    const startNext = () => {
-      this.#nextFlush = undefined;
-      return this.#startFlush(ioClass);
-    };
-    this.#nextFlush = this.#flushing.then(startNext, startNext);
-    return this.#nextFlush;
-  }
-
   /**
    * Limits the rate of this file's operations, besides the engine's limits; `undefined` lifts the limit. May be changed at any
    * time: what waits follows the new one.
@@ -266,7 +226,7 @@ export class BlockFile implements BlockTarget {
    */
   setLimit(limit: RateLimit | undefined): void {
     if (limit !== undefined) checkRateLimit('limit', limit);
-    if (this.#closing !== undefined) throw closedError('file', this.path);
+    if (this.#ref.closing) throw closedError('file', this.path);
     if (limit === undefined && this.#ref.limiter === undefined) return;
     this.#ref.limiter ??= this.#host.scheduler.makeFileLimiter();
     this.#ref.limiter.set(limit);
@@ -319,6 +279,7 @@ export class BlockFile implements BlockTarget {
    * @throws `ERR_RINGBOLT_TIMEOUT` if the engine gave up meanwhile.
    */
   close(): Promise<void> {
+    this.#ref.closing = true;
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -329,7 +290,7 @@ export class BlockFile implements BlockTarget {
 
   async #close(): Promise<void> {
     const { native, scheduler } = this.#host;
-    await Promise.allSettled([this.#flushing, this.#nextFlush]);
+    await this.#flushes.whenIdle();
     await this.#ref.whenIdle();
     if (this.#ref.limiter !== undefined) scheduler.dropFileLimiter(this.#ref.limiter);
     const removed = await scheduler.control(OpKind.removeFile, this.#ref);
@@ -352,228 +313,4 @@ export class BlockFile implements BlockTarget {
       install: (file) => file.#install(),
     };
   }
-
-  #startFlush(ioClass: number): Promise<void> {
-    this.#flushing = this.#runFlush(ioClass).finally(() => {
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
-  }
-
-  async #runFlush(ioClass: number): Promise<void> {
-    if (this.#ref.flushError !== undefined) throw this.#ref.flushError;
-    const { scheduler } = this.#host;
-    if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
-    const op = scheduler.take();
-    op.kind = OpKind.dataSync;
-    op.file = this.#ref;
-    op.ioClass = ioClass;
-    op.sink = promiseSink;
-    await scheduler.submitForPromise(op);
-  }
-
-  #transfer(
-    kind: TransferKind,
-    offset: number,
-    buffer: Lease | Uint8Array,
-    options: WriteOptions | undefined,
-  ): Promise<number> {
-    try {
-      const modes = readModes(options, OPTIONS_OF[kind]);
-      const { scheduler } = this.#host;
-      const memory = this.#check(kind, offset, buffer, modes);
-      const place =
-        modes.checksums && this.#place(kind, [extentOf(memory, undefined)], modes.checksums)[0];
-      if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
-      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
-      if (place !== undefined) beginMismatches(place.plan);
-      const way: Way = { modes, interrupts, place };
-      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, way);
-      const op = this.#operation(kind, offset, memory, way);
-      op.sink = promiseSink;
-      return scheduler.submitForPromise(op);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #batch(
-    kind: TransferKind,
-    ops: readonly Transfer[],
-    options: WriteOptions | undefined,
-  ): Promise<BatchResult> {
-    try {
-      const modes = readModes(options, OPTIONS_OF[kind]);
-      const { scheduler } = this.#host;
-      const parts = this.#checkBatch(kind, ops, modes);
-      const places = modes.checksums ? this.#place(kind, parts, modes.checksums) : noPlaces(parts);
-      if (!scheduler.hasRoomFor(parts.length)) throw scheduler.overloaded(parts.length);
-      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
-      if (places[0] !== undefined) beginMismatches(places[0].plan);
-      const batch = new Batch(parts.length);
-      interrupts?.add(batch); // until all have begun: the first may have ended before the last begins
-      for (const [index, { offset, memory }] of parts.entries()) {
-        const way: Way = { modes, interrupts, place: places[index] };
-        if (memory instanceof Lease) {
-          const op = this.#operation(kind, offset, memory, way);
-          op.sink = batch;
-          op.index = index;
-          scheduler.submit(op);
-        } else {
-          this.#copy(kind, offset, memory, way).then(
-            (bytes) => batch.succeed(index, bytes),
-            (error: unknown) => batch.fail(index, error as Error),
-          );
-        }
-      }
-      interrupts?.delete(batch);
-      return batch.promise;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #operation(kind: TransferKind, offset: number, lease: Lease, { modes, interrupts, place }: Way) {
-    const op = this.#host.scheduler.take();
-    op.kind = kind;
-    op.file = this.#ref;
-    op.offset = offset;
-    op.length = leases.bytes(lease);
-    op.unit = leases.unit(lease);
-    op.lease = lease;
-    op.ioClass = modes.ioClass;
-    op.flags = modes.flags;
-    op.interrupts = interrupts;
-    if (place !== undefined) {
-      op.checksums = place.plan;
-      op.valueIndex = place.valueIndex;
-      op.blockNumber = place.blockNumber;
-    }
-    return op;
-  }
-
-  #copy(
-    kind: TransferKind,
-    offset: number,
-    array: Uint8Array,
-    { modes, interrupts, place }: Way,
-  ): Promise<number> {
-    const { copier } = this.#host;
-    const file = this.#ref;
-    const { ioClass, flags } = modes;
-    const pieceBytes = pieceBytesFor(array.length, this.#cutting, place?.plan.blockSize);
-    const request = { kind, file, pieceBytes, offset, array, ioClass, flags, interrupts, place };
-    return copier.transfer(request);
-  }
-
-  /** Where copied memory may be cut. */
-  get #cutting(): Cutting {
-    return { fileBlockSize: this.#blockSize, maxBytes: this.#host.copier.pieceBytes };
-  }
-
-  #place(
-    kind: TransferKind,
-    extents: readonly Extent[],
-    checksums: ChecksumRequest,
-  ): readonly BlockPlace[] {
-    const places = checksums.place(kind === OpKind.write, extents, this.#cutting);
-    this.#host.scheduler.prepareChecksums();
-    return places;
-  }
-
-  /** Reads each part once: a getter may answer differently the second time. */
-  #checkBatch(kind: TransferKind, ops: readonly Transfer[], modes: Modes): Part[] {
-    if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
-    const count = ops.length; // a proxy may say anything
-    if (count === 0) throw invalidValue('ops', 'must not be empty', ops);
-    checkInteger('ops.length', count, 1, 2 ** 32 - 1);
-    const { scheduler } = this.#host;
-    if (!scheduler.hasRoomFor(count)) throw scheduler.overloaded(count);
-    const parts: Part[] = [];
-    const seen = new Set<Lease>();
-    for (let index = 0; index < count; index++) {
-      const op = ops[index] as unknown;
-      if (typeof op !== 'object' || op === null) {
-        throw invalidType(`ops[${index}]`, 'an object', op);
-      }
-      const { offset, buffer, firstBlock } = op as Transfer;
-      if (firstBlock !== undefined) checkInteger(`ops[${index}].firstBlock`, firstBlock, 0);
-      const memory = this.#check(kind, offset, buffer, modes);
-      parts.push({ offset, memory, ...extentOf(memory, firstBlock) });
-      if (!(memory instanceof Lease)) continue;
-      if (seen.has(memory)) {
-        throw ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in this batch twice');
-      }
-      seen.add(memory);
-    }
-    // Once more, since a getter may have closed the file or released a lease that was looked at before.
-    if (this.#closing !== undefined) throw closedError('file', this.path);
-    for (const lease of seen) {
-      const obstacle = leases.obstacle(lease, this.#host.home);
-      if (obstacle !== undefined) throw obstacle;
-    }
-    return parts;
-  }
-
-  #check(
-    kind: TransferKind,
-    offset: unknown,
-    buffer: unknown,
-    modes: Modes,
-  ): Lease | Uint8Array<ArrayBuffer> {
-    checkInteger('offset', offset, 0);
-    const memory = this.#checkMemory(kind, buffer);
-    const { length } = extentOf(memory, undefined);
-    if (offset > Number.MAX_SAFE_INTEGER - length) {
-      checkInteger('offset + length', offset + length, 0);
-    }
-    if (offset % this.#blockSize !== 0 || length % this.#blockSize !== 0) {
-      throw this.#misaligned(offset, length);
-    }
-    if (this.#closing !== undefined) throw closedError('file', this.path);
-    if (modes.flags !== 0 && this.#ref.flushError !== undefined) throw this.#ref.flushError;
-    return memory;
-  }
-
-  /** `buffer`, if it can be used at all; an array as a plain one. */
-  #checkMemory(kind: TransferKind, buffer: unknown): Lease | Uint8Array<ArrayBuffer> {
-    const name = kind === OpKind.read ? 'into' : 'from';
-    if (leases.is(buffer)) {
-      const obstacle = leases.obstacle(buffer, this.#host.home);
-      if (obstacle !== undefined) throw obstacle;
-      if (leases.bytes(buffer) === 0) throw invalidValue(name, 'must not be detached', buffer);
-      return buffer;
-    }
-    if (!types.isUint8Array(buffer)) throw invalidType(name, 'a Lease or Uint8Array', buffer);
-    if (trueLength(buffer) === 0) {
-      throw invalidValue(name, 'must not be empty or detached', buffer);
-    }
-    const view = plainView(buffer);
-    if (types.isSharedArrayBuffer(view.buffer)) {
-      throw invalidType(name, 'memory of one thread, not a SharedArrayBuffer', buffer);
-    }
-    if (this.#blockSize > this.#host.copier.pieceBytes) {
-      throw ringboltError(
-        'ERR_RINGBOLT_UNSUPPORTED',
-        `The pool has no slab of ${this.#blockSize} bytes, a block of this file, to copy through`,
-      );
-    }
-    return view;
-  }
-
-  #misaligned(offset: number, length: number): Error {
-    const [name, value] = offset % this.#blockSize === 0 ? ['length', length] : ['offset', offset];
-    return ringboltError(
-      'ERR_RINGBOLT_MISALIGNED',
-      `The ${name} ${value} is not a multiple of the block size, ${this.#blockSize} bytes`,
-      { path: this.path, offset, length },
-    );
-  }
-}
-
-const OPTIONS_OF = { [OpKind.read]: READ_OPTIONS, [OpKind.write]: WRITE_OPTIONS } as const;
-
-function extentOf(memory: Lease | Uint8Array, firstBlock: number | undefined): Extent {
-  const copied = !(memory instanceof Lease);
-  return { copied, length: copied ? memory.length : leases.bytes(memory), firstBlock };
 }

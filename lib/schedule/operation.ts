@@ -19,6 +19,8 @@ export class FileRef {
   readonly generation: number;
   /** Bytes; grows with writes past the end. */
   size: number;
+  /** No further operations. */
+  closing = false;
   /** Why nothing more can be made durable: Linux reports a lost write once, and has done so. */
   flushError: Error | undefined = undefined;
   /** The file's own rate limit, if it has had one. */

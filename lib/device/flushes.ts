@@ -1,0 +1,58 @@
+// The flushes of one file. Concurrent ones join: at most one runs and one waits, which covers all that had resolved before it
+// begins.
+//
+//   flush ─▶ none runs: it runs
+//            one runs:  it waits, and all that come meanwhile wait with it
+
+import { OpKind } from '../native.js';
+import type { FileRef } from '../schedule/operation.js';
+import type { Scheduler } from '../schedule/scheduler.js';
+import { promiseSink } from './sinks.js';
+
+export class Flushes {
+  readonly #scheduler: Scheduler;
+  readonly #file: FileRef;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(scheduler: Scheduler, file: FileRef) {
+    this.#scheduler = scheduler;
+    this.#file = file;
+  }
+
+  /** `ioClass`: of the flush that this call begins, if it begins one. */
+  join(ioClass: number): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
+    if (this.#running === undefined) return this.#start(ioClass);
+    // The one that runs began before this call, so it does not cover all that it must.
+    const startNext = () => {
+      this.#next = undefined;
+      return this.#start(ioClass);
+    };
+    this.#next = this.#running.then(startNext, startNext);
+    return this.#next;
+  }
+
+  async whenIdle(): Promise<void> {
+    await Promise.allSettled([this.#running, this.#next]);
+  }
+
+  #start(ioClass: number): Promise<void> {
+    this.#running = this.#run(ioClass).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(ioClass: number): Promise<void> {
+    if (this.#file.flushError !== undefined) throw this.#file.flushError;
+    const scheduler = this.#scheduler;
+    if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
+    const op = scheduler.take();
+    op.kind = OpKind.dataSync;
+    op.file = this.#file;
+    op.ioClass = ioClass;
+    op.sink = promiseSink;
+    await scheduler.submitForPromise(op);
+  }
+}
