@@ -205,16 +205,16 @@ interface NativeChecksums {
     readonly xxh3: 'baseline' | 'avx2' | 'avx512' | undefined;
     readonly remarks: string;
   };
-  readonly crc32c: (this: void, data: unknown) => true | undefined;
-  readonly crc64nvme: (this: void, data: unknown) => true | undefined;
+  readonly crc32c: (data: unknown) => true | undefined;
+  readonly crc64nvme: (data: unknown) => true | undefined;
   /** Both CRCs are in the block, the result in place of the first. */
-  readonly combineCrc32c: (this: void, bytesB: number) => void;
-  readonly combineCrc64nvme: (this: void, bytesB: number) => void;
+  readonly combineCrc32c: (bytesB: number) => void;
+  readonly combineCrc64nvme: (bytesB: number) => void;
   /** The three are missing in a build without xxHash. */
-  readonly xxh3?: (this: void, data: unknown) => true | undefined;
+  readonly xxh3?: (data: unknown) => true | undefined;
   /** `state`: `xxh3StateBytes` bytes, all zero at the beginning but for the seed, their second word. */
-  readonly xxh3Update?: (this: void, state: unknown, data: unknown) => true | undefined;
-  readonly xxh3Digest?: (this: void, state: unknown) => true | undefined;
+  readonly xxh3Update?: (state: unknown, data: unknown) => true | undefined;
+  readonly xxh3Digest?: (state: unknown) => true | undefined;
   readonly xxh3StateBytes: number;
 }
 

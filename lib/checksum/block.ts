@@ -44,16 +44,20 @@ export function digestXxh3(state: BigUint64Array): bigint {
 }
 
 // As they were when this was loaded: what somebody replaces later is not asked.
-const { isView } = ArrayBuffer;
-const { apply } = Reflect;
+type Method = (this: unknown, ...args: readonly unknown[]) => unknown;
+const { isView } = ArrayBuffer as { isView: (value: unknown) => value is ArrayBufferView };
+const { apply } = Reflect as {
+  apply: (method: Method, self: unknown, args: readonly unknown[]) => unknown;
+};
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const elementAt = Reflect.get(typedArray, 'at') as (this: unknown, index: number) => unknown;
-const dataViewBytes = getterOf(DataView.prototype, 'byteLength');
-const typeTag = getterOf(typedArray, Symbol.toStringTag);
-
-function getterOf(of: object, name: string | symbol): (this: unknown) => unknown {
-  return Reflect.get(Object.getOwnPropertyDescriptor(of, name)!, 'get') as () => unknown;
-}
+const { value: elementAt } = Object.getOwnPropertyDescriptor(typedArray, 'at') as { value: Method };
+const { get: typeTag } = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag) as {
+  get: Method;
+};
+const { get: dataViewBytes } = Object.getOwnPropertyDescriptor(
+  DataView.prototype,
+  'byteLength',
+) as { get: Method };
 
 /** The buffer was detached, or became too small for the view. */
 function isGone(view: ArrayBufferView): boolean {

@@ -25,7 +25,7 @@ export interface Checksum {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_INVALID_ARG_VALUE` if the memory was detached or resized away
    */
-  crc32c(data: ArrayBufferView, seed?: number): number;
+  readonly crc32c: (data: ArrayBufferView, seed?: number) => number;
   /**
    * CRC-64/NVME, from 0n to 2n ** 64n - 1n. Otherwise as {@link Checksum.crc32c}.
    *
@@ -33,7 +33,7 @@ export interface Checksum {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_INVALID_ARG_VALUE` if the memory was detached or resized away
    */
-  crc64nvme(data: ArrayBufferView, seed?: bigint): bigint;
+  readonly crc64nvme: (data: ArrayBufferView, seed?: bigint) => bigint;
   /**
    * XXH3 with 64 bits, from 0n to 2n ** 64n - 1n: a hash, for tables and deduplication. Not proof against malice.
    *
@@ -42,7 +42,7 @@ export interface Checksum {
    * @throws `ERR_INVALID_ARG_VALUE` if the memory was detached or resized away
    * @throws `ERR_RINGBOLT_UNSUPPORTED` if ringbolt was built without xxHash
    */
-  xxh3(data: ArrayBufferView, seed?: bigint): bigint;
+  readonly xxh3: (data: ArrayBufferView, seed?: bigint) => bigint;
 
   /**
    * For data that comes in parts.
@@ -50,14 +50,14 @@ export interface Checksum {
    * @param seed the CRC of what came before; default 0
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  createCrc32c(seed?: number): ChecksumHasher<number>;
+  readonly createCrc32c: (seed?: number) => ChecksumHasher<number>;
   /**
    * For data that comes in parts.
    *
    * @param seed the CRC of what came before; default 0n
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  createCrc64nvme(seed?: bigint): ChecksumHasher<bigint>;
+  readonly createCrc64nvme: (seed?: bigint) => ChecksumHasher<bigint>;
   /**
    * For data that comes in parts: the result is that of {@link Checksum.xxh3} over all of it.
    *
@@ -65,7 +65,7 @@ export interface Checksum {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_RINGBOLT_UNSUPPORTED` if ringbolt was built without xxHash
    */
-  createXxh3(seed?: bigint): ChecksumHasher<bigint>;
+  readonly createXxh3: (seed?: bigint) => ChecksumHasher<bigint>;
 
   /**
    * The CRC-32C of `a` followed by `b`, from the CRC of each (from seed 0) and the length of `b` in bytes. It does not
@@ -73,16 +73,16 @@ export interface Checksum {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  combineCrc32c(a: number, b: number, bytesB: number): number;
+  readonly combineCrc32c: (a: number, b: number, bytesB: number) => number;
   /**
    * As {@link Checksum.combineCrc32c}, for CRC-64/NVME.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  combineCrc64nvme(a: bigint, b: bigint, bytesB: number): bigint;
+  readonly combineCrc64nvme: (a: bigint, b: bigint, bytesB: number) => bigint;
 
   /** The instructions that compute the CRCs in this process; `engine.info.simd` says why no better ones. */
-  level(): SimdLevel;
+  readonly level: () => SimdLevel;
 }
 
 export const checksum: Checksum = Object.freeze({

@@ -1,12 +1,12 @@
 // The three algorithms with one face, for tests that show the same of each.
 
 import { checksum, type ChecksumHasher, type ChecksumName } from 'ringbolt';
-import { Random } from '../support/random.js';
+import type { Random } from '../support/random.js';
 
 export interface Algorithm {
   readonly name: ChecksumName;
-  sum(data: ArrayBufferView, seed?: bigint): bigint;
-  hasher(seed?: bigint): ChecksumHasher<number | bigint>;
+  readonly sum: (data: ArrayBufferView, seed?: bigint) => bigint;
+  readonly hasher: (seed?: bigint) => ChecksumHasher<number | bigint>;
 }
 
 const number = (seed: bigint | undefined) => (seed === undefined ? undefined : Number(seed));

@@ -24,7 +24,7 @@ const LIARS: readonly unknown[] = [
   { buffer: new ArrayBuffer(8), byteOffset: 0, byteLength: 8, length: 8 },
   Object.create(Uint8Array.prototype),
   Object.create(DataView.prototype),
-  Object.create(Buffer.prototype),
+  Object.create(Buffer.prototype as object),
   new Proxy(new Uint8Array(8), {}),
   new Proxy({}, { get: throwing, getPrototypeOf: () => Uint8Array.prototype }),
 ];
