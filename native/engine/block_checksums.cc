@@ -95,7 +95,7 @@ uint64_t CopyChecksum(ChecksumAlgorithm algorithm, void* to, const void* from, s
 void WholeBlocks(const BlockFormula& formula, const uint8_t* data, uint32_t first,
                  std::span<uint64_t> values) {
   RB_CHECK(values.size() <= kBlocksAtOnce);
-  std::fill(values.begin(), values.end(), formula.seed);
+  std::ranges::fill(values, formula.seed);
   if (formula.numbered) {
     // The numbers are blocks too, of eight bytes.
     std::array<uint64_t, kBlocksAtOnce> numbers;

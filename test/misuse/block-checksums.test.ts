@@ -244,7 +244,7 @@ describe('a transfer refuses', () => {
   it('what its options throw when they are read, each read once', async () => {
     const thrown = new Error('as asked');
     for (const property of ['algorithm', 'blockSize', 'seed', 'firstBlock', 'out', 'expected']) {
-      const checksum = Object.defineProperty(but({}) as object, property, {
+      const checksum = Object.defineProperty(but({}), property, {
         enumerable: true,
         get() {
           throw thrown;
