@@ -10,6 +10,8 @@ export type PeerName =
   | `ringbolt-${ChecksumName}`
   | 'ringbolt-leases'
   | 'ringbolt-batch'
+  | 'ringbolt-aio'
+  | 'ringbolt-threads'
   | 'node-fs'
   | 'node-fs-128'
   | 'fio'
@@ -71,6 +73,23 @@ export const PEERS: readonly Peer[] = [
   withChecksums('crc32c', 'CRC-32C'),
   withChecksums('crc64nvme', 'CRC-64/NVME'),
   withChecksums('xxh3', 'XXH3'),
+  // Fallbacks, for machines that forbid io_uring: named, so that they run where it is there too.
+  {
+    kind: 'node',
+    name: 'ringbolt-aio',
+    description: 'the same over Linux native AIO',
+    byDefault: false,
+    api: 'ringbolt',
+    env: { RINGBOLT_BACKEND: 'aio' },
+  },
+  {
+    kind: 'node',
+    name: 'ringbolt-threads',
+    description: 'the same over blocking calls on threads of its own',
+    byDefault: false,
+    api: 'ringbolt',
+    env: { RINGBOLT_BACKEND: 'threads' },
+  },
   {
     kind: 'node',
     name: 'node-fs',
@@ -129,7 +148,7 @@ export function supports(peer: Peer, workload: Workload): boolean {
   const api = peer.kind === 'node' ? peer.api : undefined;
   switch (workload.kind) {
     case 'noop':
-      return peer.name === 'ringbolt';
+      return peer.kind === 'node' && peer.api === 'ringbolt' && peer.checksum === undefined;
     case 'io':
       return api !== 'leases' && api !== 'batch';
     case 'stream':

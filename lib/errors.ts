@@ -103,6 +103,12 @@ const SPACE_CALLS: Readonly<Record<string, string>> = {
   BLKZEROOUT: 'The device cannot zero ranges:',
 };
 
+/** For a report: the call, the error's name, and the circumstances. */
+export function systemErrorReason({ errno, syscall, detail }: NativeFailure): string {
+  const name = getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
+  return [syscall, name, detail].filter((part) => part !== '').join(': ');
+}
+
 /** Makes the error of a failed system call; `details` say where it happened. */
 export function systemError(failure: NativeFailure, details: ErrorDetails = {}): RingboltError {
   const { errno, syscall, detail } = failure;

@@ -1,7 +1,7 @@
 export { Engine } from './engine/engine.js';
 export type { CloseOptions } from './engine/engine.js';
 export type { EngineOptions, OpenOptions, PoolOptions } from './engine/options.js';
-export type { EngineInfo, FeatureInfo, MemoryInfo, QueueInfo } from './engine/info.js';
+export type { EngineInfo, FeatureInfo, MemoryInfo, PassedOver, QueueInfo } from './engine/info.js';
 export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine/stats.js';
 export type { ThroughputSample, WatchOptions } from './engine/watch.js';
 export { BlockFile } from './device/block-file.js';

@@ -51,6 +51,11 @@ export const LAYOUT = {
 export const QUEUE_STATS_NUMBERS =
   LAYOUT.queueNumbers + LAYOUT.ioClasses * (LAYOUT.classNumbers + 3 * LAYOUT.histogramBuckets);
 
+/** In the order of native/io/backend.h's BackendKind. */
+export const BACKEND_KINDS = ['auto', 'io_uring', 'aio', 'threads'] as const;
+export type BackendKind = (typeof BACKEND_KINDS)[number];
+export type BackendName = Exclude<BackendKind, 'auto'>;
+
 interface NativeEngineOptions {
   readonly queueCpus: readonly (readonly number[])[];
   readonly depth: number;
@@ -58,6 +63,8 @@ interface NativeEngineOptions {
   readonly poolBytes: number;
   readonly hugePages: boolean;
   readonly slabClasses: readonly number[];
+  /** Index of {@link BACKEND_KINDS}. */
+  readonly backend: number;
   readonly without: readonly string[];
 }
 
@@ -67,8 +74,13 @@ interface NativeFeature {
   readonly reason: string;
 }
 
+interface NativePassedOver extends NativeFailure {
+  readonly backend: BackendName;
+}
+
 interface NativeQueueInfo {
-  readonly backend: string;
+  readonly backend: BackendName;
+  readonly passedOver: readonly NativePassedOver[];
   readonly cpus: readonly number[];
   readonly bind: NativeFailure;
   readonly features: readonly NativeFeature[];

@@ -15,11 +15,18 @@ import {
   type ChecksumOptions,
 } from '../device/memory-hasher.js';
 import { Batch, promiseSink } from '../device/sinks.js';
-import { closedError, ringboltError, systemError } from '../errors.js';
+import { closedError, ringboltError, systemError, systemErrorReason } from '../errors.js';
 import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
 import { Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
-import { NativeEngine, OpKind, isFailure, type NativeInfo } from '../native.js';
+import {
+  BACKEND_KINDS,
+  NativeEngine,
+  OpKind,
+  isFailure,
+  type BackendKind,
+  type NativeInfo,
+} from '../native.js';
 import { checkSecret, SECRET } from '../secret.js';
 import {
   beginWait,
@@ -115,7 +122,7 @@ export class Engine {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_INVALID_ARG_VALUE`, also where the environment variable `RINGBOLT_DISABLE` names a feature that there is not
-   * @throws `ERR_RINGBOLT_UNSUPPORTED` where io_uring cannot be had, with the reason
+   * @throws `ERR_RINGBOLT_UNSUPPORTED` where the backend that was named cannot be had, with the reason
    * @throws `ENOMEM` where `pool.bytes` is more than the machine or the process's cgroup has
    * @throws `ENOMEM` and the like, where memory or threads cannot be had
    */
@@ -137,11 +144,12 @@ export class Engine {
         poolBytes: Math.floor(poolBytes / largest) * largest,
         hugePages: resolved.hugePages,
         slabClasses: resolved.slabClasses,
+        backend: BACKEND_KINDS.indexOf(resolved.backend),
         without,
       },
       (queue, count) => late.scheduler?.deliver(queue, count),
     );
-    const got = await startNative(native);
+    const got = await startNative(native, resolved.backend);
     const scheduler = new Scheduler(native, resolved);
     late.scheduler = scheduler;
     return new Engine(
@@ -394,15 +402,22 @@ export class Engine {
   }
 }
 
-async function startNative(native: NativeEngine): Promise<NativeInfo> {
+/** System calls that make a backend, and nothing else. */
+const BACKEND_CALLS = /^(io_uring_|io_setup$)/;
+
+/** Says nothing about a backend: all of them need descriptors. */
+const NO_DESCRIPTORS = ['EMFILE', 'ENFILE'];
+
+async function startNative(native: NativeEngine, backend: BackendKind): Promise<NativeInfo> {
   const outcome = await native.start();
   if (!isFailure(outcome)) return outcome;
   await native.stop();
   const error = systemError(outcome);
-  // Forbidden or unknown here; anything else (no memory, no descriptors) may be had another time.
-  const absent = ['ENOSYS', 'EPERM', 'EACCES', 'ENOTSUP'].includes(error.code);
-  if (!absent || !outcome.syscall.startsWith('io_uring')) throw error;
-  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `io_uring cannot be had here: ${error.message}`, {
+  // With 'auto' the last resort failed too: not a matter of what this machine supports.
+  const absent = BACKEND_CALLS.test(outcome.syscall) && !NO_DESCRIPTORS.includes(error.code);
+  if (backend === 'auto' || !absent) throw error;
+  const message = `The backend ${backend} cannot be had: ${systemErrorReason(outcome)}`;
+  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', message, {
     errno: error.errno,
     syscall: error.syscall,
     cause: error,

@@ -1,6 +1,7 @@
 // What an engine is made of: what was asked for, what was got, and why anything is missing.
 
 import { SIMD, type SimdInfo } from '../checksum/simd.js';
+import { systemErrorReason } from '../errors.js';
 import type { NativeInfo } from '../native.js';
 
 /** An optional ability of the backend. */
@@ -11,8 +12,16 @@ export interface FeatureInfo {
   readonly reason: string;
 }
 
+/** A backend that would have been better and could not be had. */
+export interface PassedOver {
+  readonly backend: 'io_uring' | 'aio' | 'threads';
+  /** The call that failed, the error, and what is behind it: `io_uring_setup: EPERM: kernel.io_uring_disabled=2`. */
+  readonly reason: string;
+}
+
 export interface QueueInfo {
   readonly index: number;
+  readonly backend: 'io_uring' | 'aio' | 'threads';
   /** The NUMA node whose CPUs were asked for, if one was. */
   readonly node: number | undefined;
   /** CPUs asked for; empty: any. */
@@ -33,7 +42,10 @@ export interface MemoryInfo {
 }
 
 export interface EngineInfo {
-  readonly backend: 'io_uring';
+  /** That of the first queue. The others have the same, unless something ran out between them: see `queues`. */
+  readonly backend: 'io_uring' | 'aio' | 'threads';
+  /** What was tried before it, for any queue. Empty where the best was had, or a backend was named. */
+  readonly passedOver: readonly PassedOver[];
   readonly depth: number;
   readonly queues: readonly QueueInfo[];
   readonly memory: MemoryInfo;
@@ -52,12 +64,14 @@ export function describeEngine(
   options: { readonly depth: number; readonly hugePages: boolean },
 ): EngineInfo {
   return {
-    backend: 'io_uring',
+    backend: got.queues[0]!.backend,
+    passedOver: describePassedOver(got),
     depth: options.depth,
     queues: got.queues.map((queue, index) => {
       const { node, cpus } = asked[index]!;
       return {
         index,
+        backend: queue.backend,
         node,
         cpusAsked: cpus,
         cpus: queue.cpus,
@@ -74,6 +88,16 @@ export function describeEngine(
     },
     simd: SIMD,
   };
+}
+
+/** The same cause for each of many queues is told once. */
+function describePassedOver(got: NativeInfo): readonly PassedOver[] {
+  const told = new Map<string, PassedOver>();
+  for (const tried of got.queues.flatMap(({ passedOver }) => passedOver)) {
+    const reason = systemErrorReason(tried);
+    told.set(`${tried.backend}: ${reason}`, { backend: tried.backend, reason });
+  }
+  return [...told.values()];
 }
 
 function placementRemarks(asked: readonly number[], got: readonly number[], errno: number): string {

@@ -4,7 +4,7 @@ import { IO_CLASSES } from '../schedule/operation.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { EngineLimits } from '../schedule/scheduler.js';
 import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
-import { LAYOUT, type NativeOpenRequest } from '../native.js';
+import { BACKEND_KINDS, LAYOUT, type BackendKind, type NativeOpenRequest } from '../native.js';
 import {
   checkBoolean,
   checkInteger,
@@ -36,6 +36,12 @@ export interface EngineOptions {
   readonly maxQueued?: number;
   /** Files open at once, 1 to 65536. Default 1024. */
   readonly maxFiles?: number;
+  /**
+   * What moves the bytes. Default: what the environment variable `RINGBOLT_BACKEND` says, else `'auto'`, the first of
+   * `'io_uring'`, `'aio'` (Linux native AIO; files without O_DIRECT go to threads) and `'threads'` that can be had; then
+   * `engine.info.passedOver` says why the others could not. A backend that is named is had, or the engine does not start.
+   */
+  readonly backend?: 'auto' | 'io_uring' | 'aio' | 'threads';
   /**
    * The CPUs of each queue's thread: `'auto'` (default) those of one NUMA node, nodes taken in turn; `'none'` leaves it to the
    * kernel; a list of CPU lists, one a queue, pins it.
@@ -83,6 +89,7 @@ export interface ResolvedEngineOptions {
   readonly depth: number;
   readonly maxQueued: number;
   readonly maxFiles: number;
+  readonly backend: BackendKind;
   readonly affinity: 'auto' | 'none' | readonly (readonly number[])[];
   readonly poolBytes: number | undefined;
   readonly slabClasses: readonly number[];
@@ -92,7 +99,7 @@ export interface ResolvedEngineOptions {
 
 /** @throws TypeError, RangeError with Node's codes */
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
-  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'affinity', 'pool', 'limits'];
+  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'backend', 'affinity', 'pool', 'limits'];
   checkOptions('options', options, known);
   const { affinity: given = 'auto', pool: poolOptions = {}, limits = {} } = options;
   const affinity = typeof given === 'string' ? given : copyCpuLists(given);
@@ -116,10 +123,23 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     depth,
     maxQueued,
     maxFiles,
+    backend: resolveBackend(options.backend),
     affinity,
     ...resolvePool(poolOptions),
     limits: resolveLimits('options.limits', limits),
   };
+}
+
+/** The option wins: whoever wrote it knew what the program needs. An empty variable is none, as in a shell. */
+function resolveBackend(option: BackendKind | undefined): BackendKind {
+  if (option !== undefined) {
+    checkOneOf('options.backend', option, BACKEND_KINDS);
+    return option;
+  }
+  const named = process.env['RINGBOLT_BACKEND'];
+  if (named === undefined || named === '') return 'auto';
+  checkOneOf('RINGBOLT_BACKEND', named, BACKEND_KINDS);
+  return named;
 }
 
 /** @throws TypeError, RangeError with Node's codes */

@@ -23,6 +23,7 @@ Status Engine::Start() {
     queue_options.index = index;
     queue_options.depth = options_.depth;
     queue_options.cpus = options_.queue_cpus[index];
+    queue_options.backend_kind = options_.backend_kind;
     queue_options.without_features = options_.without_features;
     queue_options.backend_factory = options_.backend_factory;
     auto queue = std::make_shared<Queue>(queue_options, pool_, files_, listener_);

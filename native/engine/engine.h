@@ -23,6 +23,7 @@ struct EngineOptions {
   uint32_t max_files = 1024;
   ArenaOptions arena;
   std::vector<uint32_t> slab_classes;
+  BackendKind backend_kind = BackendKind::kAuto;
   std::vector<std::string> without_features;
   BackendFactory backend_factory = nullptr;
 };

@@ -32,10 +32,10 @@ int64_t Judge(PendingOp* pending, int32_t result, bool all_cancelled, QueueCount
   if (op.kind == OpKind::kRead) {
     // Nothing more, or a tail that is not a whole block: the end of the file. Going on from within
     // a block would be EINVAL on a direct file.
-    if (moved == 0 || !IsAligned(moved, pending->granularity)) return pending->done += moved;
+    if (moved == 0 || !IsAligned(moved, op.granularity)) return pending->done += moved;
   } else {
     if (moved == 0) return -EIO;  // no progress and no reason
-    moved = static_cast<uint32_t>(AlignDown(moved, pending->granularity));
+    moved = static_cast<uint32_t>(AlignDown(moved, op.granularity));
   }
   if (cancelled) {
     pending->done += moved;

@@ -21,9 +21,8 @@ struct PendingOp {
   uint64_t handed_ns = 0;
   uint64_t ended_ns = 0;  // reads with checksums: when the backend had done its part
   uint32_t token = 0;
-  uint32_t done = 0;         // bytes
-  uint32_t retries = 0;      // since the last progress
-  uint32_t granularity = 1;  // where a transfer that stopped short may go on
+  uint32_t done = 0;     // bytes
+  uint32_t retries = 0;  // since the last progress
   uint32_t generation = 0;
   IoClass io_class = IoClass::kForeground;
   bool in_use = false;

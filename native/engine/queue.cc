@@ -1,8 +1,6 @@
 #include "engine/queue.h"
 
 #include <sched.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/slot_reader.h"
+#include "io/run_operation.h"
 #include "topology/affinity.h"
 
 namespace ringbolt {
@@ -30,20 +29,6 @@ constexpr uint32_t kCopyBatch = 32;
 
 // Hashed at a time, some 20 to 40 us: so long may a completion or a new operation wait for it.
 constexpr uint32_t kHashBytes = 512 * 1024;
-
-int32_t CopyTransfer(const BackendOp& op) {
-  const auto offset = static_cast<off_t>(op.offset);
-  ssize_t result = 0;
-  if (op.kind == OpKind::kRead) {
-    result = pread(op.fd, op.data, op.length, offset);
-  } else if (op.durable) {
-    const iovec part{op.data, op.length};
-    result = pwritev2(op.fd, &part, 1, offset, RWF_DSYNC);
-  } else {
-    result = pwrite(op.fd, op.data, op.length, offset);
-  }
-  return result >= 0 ? static_cast<int32_t>(result) : -errno;
-}
 
 bool WantsChecksums(const OpSlot& slot) {
   const auto kind = static_cast<SlotKind>(slot.kind);
@@ -179,7 +164,8 @@ void Queue::SetUp() {
   if (!options_.cpus.empty()) bind_status_ = BindThread(options_.cpus);
   cpus_got_ = CurrentCpus();
   std::unique_ptr<Backend> backend;
-  status = options_.backend_factory({.max_in_flight = capacity(),
+  status = options_.backend_factory({.kind = options_.backend_kind,
+                                     .max_in_flight = capacity(),
                                      .max_files = queue_files_.capacity(),
                                      .without = options_.without_features},
                                     &backend);
@@ -187,6 +173,7 @@ void Queue::SetUp() {
   if (status.ok()) {
     backend_name_ = backend->name();
     features_ = backend->features();
+    passed_over_ = backend->passed_over();
     backend_ = std::move(backend);
   } else {
     exited_ = true;
@@ -271,7 +258,6 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.token = slot.token;
   pending.done = 0;
   pending.retries = 0;
-  pending.granularity = traits.direct ? traits.alignment : 1;
   pending.io_class = static_cast<IoClass>(slot.io_class);
   pending.handed_ns = now_ns;
   // A time in the future, or none, is a caller's mistake and costs nothing but a statistic.
@@ -349,7 +335,7 @@ void Queue::CopyNow() {
     const size_t end = std::min(done + kCopyBatch, to_copy_.size());
     std::array<BackendResult, kCopyBatch> results;
     for (size_t i = done; i < end; ++i) {
-      results[i - done] = {to_copy_[i].id, CopyTransfer(to_copy_[i])};
+      results[i - done] = {to_copy_[i].id, RunOperation(to_copy_[i])};
     }
     const uint64_t now_ns = NowNs();
     for (size_t i = done; i < end; ++i) Finish(results[i - done], now_ns);

@@ -50,6 +50,7 @@ struct QueueOptions {
   uint32_t index = 0;
   uint32_t depth = 128;   // operations in flight that JavaScript means to have
   std::vector<int> cpus;  // to bind the thread to; empty: wherever the kernel likes
+  BackendKind backend_kind = BackendKind::kAuto;
   std::vector<std::string> without_features;
   BackendFactory backend_factory = nullptr;
 };
@@ -125,6 +126,7 @@ class Queue {
   // Fixed once Start() has returned.
   [[nodiscard]] const std::string& backend_name() const { return backend_name_; }
   [[nodiscard]] const std::vector<BackendFeature>& features() const { return features_; }
+  [[nodiscard]] const std::vector<PassedOver>& passed_over() const { return passed_over_; }
   [[nodiscard]] const std::vector<int>& cpus_got() const { return cpus_got_; }
   [[nodiscard]] const Status& bind_status() const { return bind_status_; }
 
@@ -195,6 +197,7 @@ class Queue {
   Status bind_status_;
   std::string backend_name_;
   std::vector<BackendFeature> features_;
+  std::vector<PassedOver> passed_over_;
   std::vector<int> cpus_got_;
   Thread thread_;
 

@@ -39,6 +39,8 @@ int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& po
     return 0;
   }
   *traits = file->traits;
+  op->granularity = traits->direct ? traits->alignment : 1;
+  op->direct = traits->direct && !traits->in_memory;
   if (slot.length == 0 || slot.length > INT32_MAX || !IsSafeOffset(slot.offset)) return EINVAL;
   op->offset = static_cast<uint64_t>(slot.offset);
   op->length = slot.length;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -25,12 +26,14 @@ struct BackendOp {
   uint64_t id = 0;  // chosen by the queue, unique among operations in flight, below 2^63
   OpKind kind = OpKind::kNop;
   bool durable = false;  // writes: on stable storage when they complete (RWF_DSYNC)
+  bool direct = false;   // to and from a device, past the page cache (O_DIRECT)
   // Reads that may wait for all others (IOPRIO_CLASS_IDLE): a hint, which not every backend can give
   // and not every device's scheduler heeds.
   bool idle_priority = false;
   int fd = -1;
   uint32_t file_slot = 0;  // where RegisterFile() put that fd
   uint32_t length = 0;
+  uint32_t granularity = 1;  // a transfer stops short at multiples of it, or at the end of the file
   uint64_t offset = 0;
   void* data = nullptr;  // stays valid until the result was reaped
 };
@@ -47,9 +50,18 @@ struct BackendFeature {
   std::string reason;
 };
 
+enum class BackendKind : uint8_t { kAuto, kUring, kAio, kThreads };
+
+// A backend that would have been better and could not be had.
+struct PassedOver {
+  const char* name = "";
+  Status status;  // why
+};
+
 struct BackendOptions {
-  uint32_t max_in_flight = 0;  // operations accepted and not yet reaped, at most
-  uint32_t max_files = 0;      // file slots
+  BackendKind kind = BackendKind::kAuto;  // looked at by CreateBackend() alone
+  uint32_t max_in_flight = 0;             // operations accepted and not yet reaped, at most
+  uint32_t max_files = 0;                 // file slots
   // Features to go without although the kernel has them, by name: for tests and for
   // `RINGBOLT_DISABLE`.
   std::vector<std::string> without;
@@ -84,6 +96,13 @@ class Backend {
 
   // Tells that `slot` (< max_files) stands for `fd` from now on, or for nothing (-1).
   virtual void RegisterFile(uint32_t slot, int fd) = 0;
+
+  // What was tried in vain before this one was chosen, in that order.
+  [[nodiscard]] const std::vector<PassedOver>& passed_over() const { return passed_over_; }
+  void set_passed_over(std::vector<PassedOver> tried) { passed_over_ = std::move(tried); }
+
+ private:
+  std::vector<PassedOver> passed_over_;
 };
 
 }  // namespace ringbolt

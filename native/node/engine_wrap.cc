@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "io/uring_backend.h"
+#include "io/choose_backend.h"
 #include "node/convert.h"
 #include "node/read_options.h"
 #include "node/stats_layout.h"
@@ -119,7 +119,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   }
   EngineOptions options;
   if (!ReadEngineOptions(info[0].As<Napi::Object>(), &options)) return;
-  options.backend_factory = CreateUringBackend;
+  options.backend_factory = CreateBackend;
 
   info.This().As<Napi::Object>().DefineProperty(
       Napi::PropertyDescriptor::Value("deliver", info[1], napi_default));
@@ -212,6 +212,13 @@ Napi::Object EngineWrap::Describe(Napi::Env env) const {
       features.Set(f, feature);
     }
     entry.Set("features", features);
+    Napi::Array passed_over = Napi::Array::New(env, queue.passed_over().size());
+    for (uint32_t p = 0; p < queue.passed_over().size(); ++p) {
+      Napi::Object tried = FailureToJs(env, queue.passed_over()[p].status).As<Napi::Object>();
+      tried.Set("backend", queue.passed_over()[p].name);
+      passed_over.Set(p, tried);
+    }
+    entry.Set("passedOver", passed_over);
     queues.Set(i, entry);
   }
   result.Set("queues", queues);

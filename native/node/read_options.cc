@@ -41,14 +41,17 @@ bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
     options->queue_cpus.emplace_back(cpus.begin(), cpus.end());
   }
   double pool_bytes = 0;
+  uint32_t backend = 0;
   if (!ReadField(from, "depth", 1, Queue::kMaxDepth, &options->depth) ||
       !ReadField(from, "maxFiles", 1, kMaxOpenFiles, &options->max_files) ||
       !ReadField(from, "poolBytes", kPageBytes, kMaxPoolBytes, &pool_bytes) ||
       !ReadField(from, "hugePages", &options->arena.huge_pages) ||
       !ReadField(from, "slabClasses", kSlabUnitBytes, kMaxSlabBytes, &options->slab_classes) ||
+      !ReadField(from, "backend", 0, static_cast<uint32_t>(BackendKind::kThreads), &backend) ||
       !ReadField(from, "without", &options->without_features)) {
     return false;
   }
+  options->backend_kind = static_cast<BackendKind>(backend);
   options->arena.bytes = AlignDown(static_cast<uint64_t>(pool_bytes), kPageBytes);
   const auto& classes = options->slab_classes;
   bool good = !classes.empty() && classes.size() <= kMaxSlabClasses &&
