@@ -65,6 +65,8 @@ interface NativeEngineOptions {
   readonly slabClasses: readonly number[];
   /** Index of {@link BACKEND_KINDS}. */
   readonly backend: number;
+  /** For tests: lib/engine/faults.ts. */
+  readonly faults: Readonly<Record<string, number>> | undefined;
   readonly without: readonly string[];
 }
 

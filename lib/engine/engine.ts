@@ -145,6 +145,7 @@ export class Engine {
         hugePages: resolved.hugePages,
         slabClasses: resolved.slabClasses,
         backend: BACKEND_KINDS.indexOf(resolved.backend),
+        faults: resolved.faults,
         without,
       },
       (queue, count) => late.scheduler?.deliver(queue, count),
@@ -152,13 +153,9 @@ export class Engine {
     const got = await startNative(native, resolved.backend);
     const scheduler = new Scheduler(native, resolved);
     late.scheduler = scheduler;
-    return new Engine(
-      SECRET,
-      native,
-      scheduler,
-      describeEngine(got, placement, resolved),
-      resolved,
-    );
+    const info = describeEngine(got, placement, resolved);
+    if (info.remarks !== '') process.emitWarning(info.remarks, { type: 'RingboltWarning' });
+    return new Engine(SECRET, native, scheduler, info, resolved);
   }
 
   /**

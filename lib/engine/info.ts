@@ -3,6 +3,8 @@
 import { SIMD, type SimdInfo } from '../checksum/simd.js';
 import { systemErrorReason } from '../errors.js';
 import type { NativeInfo } from '../native.js';
+import { faultsRemark } from './faults.js';
+import type { ResolvedEngineOptions } from './options.js';
 
 /** An optional ability of the backend. */
 export interface FeatureInfo {
@@ -47,6 +49,8 @@ export interface EngineInfo {
   /** What was tried before it, for any queue. Empty where the best was had, or a backend was named. */
   readonly passedOver: readonly PassedOver[];
   readonly depth: number;
+  /** What makes it unfit for real data: faults that are injected for a test. Empty in every service. */
+  readonly remarks: string;
   readonly queues: readonly QueueInfo[];
   readonly memory: MemoryInfo;
   /** Of checksums. */
@@ -61,12 +65,13 @@ interface Placement {
 export function describeEngine(
   got: NativeInfo,
   asked: readonly Placement[],
-  options: { readonly depth: number; readonly hugePages: boolean },
+  options: ResolvedEngineOptions,
 ): EngineInfo {
   return {
     backend: got.queues[0]!.backend,
     passedOver: describePassedOver(got),
     depth: options.depth,
+    remarks: options.faults === undefined ? '' : faultsRemark(options.faults),
     queues: got.queues.map((queue, index) => {
       const { node, cpus } = asked[index]!;
       return {

@@ -3,6 +3,7 @@
 import { IO_CLASSES } from '../schedule/operation.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { EngineLimits } from '../schedule/scheduler.js';
+import { faultsOf, type NativeFaultPlan } from './faults.js';
 import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
 import { BACKEND_KINDS, LAYOUT, type BackendKind, type NativeOpenRequest } from '../native.js';
 import {
@@ -90,6 +91,7 @@ export interface ResolvedEngineOptions {
   readonly maxQueued: number;
   readonly maxFiles: number;
   readonly backend: BackendKind;
+  readonly faults: NativeFaultPlan | undefined;
   readonly affinity: 'auto' | 'none' | readonly (readonly number[])[];
   readonly poolBytes: number | undefined;
   readonly slabClasses: readonly number[];
@@ -99,7 +101,16 @@ export interface ResolvedEngineOptions {
 
 /** @throws TypeError, RangeError with Node's codes */
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
-  const known = ['queues', 'depth', 'maxQueued', 'maxFiles', 'backend', 'affinity', 'pool', 'limits'];
+  const known = [
+    'queues',
+    'depth',
+    'maxQueued',
+    'maxFiles',
+    'backend',
+    'affinity',
+    'pool',
+    'limits',
+  ];
   checkOptions('options', options, known);
   const { affinity: given = 'auto', pool: poolOptions = {}, limits = {} } = options;
   const affinity = typeof given === 'string' ? given : copyCpuLists(given);
@@ -124,6 +135,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     maxQueued,
     maxFiles,
     backend: resolveBackend(options.backend),
+    faults: faultsOf(options),
     affinity,
     ...resolvePool(poolOptions),
     limits: resolveLimits('options.limits', limits),

@@ -24,6 +24,8 @@ Status Engine::Start() {
     queue_options.depth = options_.depth;
     queue_options.cpus = options_.queue_cpus[index];
     queue_options.backend_kind = options_.backend_kind;
+    queue_options.faults = options_.faults;
+    if (options_.faults.seed != 0) queue_options.faults.seed += index;
     queue_options.without_features = options_.without_features;
     queue_options.backend_factory = options_.backend_factory;
     auto queue = std::make_shared<Queue>(queue_options, pool_, files_, listener_);

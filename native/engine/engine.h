@@ -24,6 +24,7 @@ struct EngineOptions {
   ArenaOptions arena;
   std::vector<uint32_t> slab_classes;
   BackendKind backend_kind = BackendKind::kAuto;
+  FaultPlan faults;  // each queue has a seed of its own, from this one on
   std::vector<std::string> without_features;
   BackendFactory backend_factory = nullptr;
 };

@@ -167,6 +167,7 @@ void Queue::SetUp() {
   status = options_.backend_factory({.kind = options_.backend_kind,
                                      .max_in_flight = capacity(),
                                      .max_files = queue_files_.capacity(),
+                                     .faults = options_.faults,
                                      .without = options_.without_features},
                                     &backend);
   const std::lock_guard lock(mutex_);

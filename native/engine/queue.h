@@ -51,6 +51,7 @@ struct QueueOptions {
   uint32_t depth = 128;   // operations in flight that JavaScript means to have
   std::vector<int> cpus;  // to bind the thread to; empty: wherever the kernel likes
   BackendKind backend_kind = BackendKind::kAuto;
+  FaultPlan faults;
   std::vector<std::string> without_features;
   BackendFactory backend_factory = nullptr;
 };

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "io/fault_plan.h"
 
 namespace ringbolt {
 
@@ -62,9 +63,10 @@ struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;  // looked at by CreateBackend() alone
   uint32_t max_in_flight = 0;             // operations accepted and not yet reaped, at most
   uint32_t max_files = 0;                 // file slots
+  FaultPlan faults = {};                  // as `kind` is
   // Features to go without although the kernel has them, by name: for tests and for
   // `RINGBOLT_DISABLE`.
-  std::vector<std::string> without;
+  std::vector<std::string> without = {};
 };
 
 class Backend {

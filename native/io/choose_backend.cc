@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "io/aio_backend.h"
+#include "io/faulty_backend.h"
 #include "io/setup_failure.h"
 #include "io/threads_backend.h"
 #include "io/uring_backend.h"
@@ -33,6 +34,8 @@ Status CreateBackend(const BackendOptions& options, std::unique_ptr<Backend>* ba
     status = ExplainSetupFailure(candidate.create(options, backend));
     if (status.ok()) {
       (*backend)->set_passed_over(std::move(tried));
+      if (options.faults.seed == 0) return status;
+      *backend = AddFaults(options.faults, options.max_in_flight, std::move(*backend));
       return status;
     }
     tried.push_back({candidate.name, status});

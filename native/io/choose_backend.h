@@ -13,6 +13,7 @@ namespace ringbolt {
 
 // Must be called on the thread that will use it. Makes the backend that `options.kind` names, or
 // the best that can be had; then passed_over() says what could not. A failure says why in words.
+// `options.faults`, if it has a seed, is put around it.
 Status CreateBackend(const BackendOptions& options, std::unique_ptr<Backend>* backend);
 
 }  // namespace ringbolt

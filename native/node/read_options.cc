@@ -17,6 +17,30 @@ constexpr uint32_t kMaxOpenFiles = 65536;
 constexpr double kMaxPoolBytes = 1099511627776.0;  // 1 TiB
 constexpr uint32_t kMaxSlabBytes = 64U << 20;
 
+// Absent: none.
+bool ReadFaultPlan(const Napi::Object& options, FaultPlan* plan) {
+  const Napi::Value value = options.Get("faults");
+  if (value.IsEmpty() || options.Env().IsExceptionPending()) return false;
+  if (value.IsUndefined()) return true;
+  if (!value.IsObject()) {
+    Napi::TypeError::New(options.Env(), "faults must be an object").ThrowAsJavaScriptException();
+    return false;
+  }
+  const auto from = value.As<Napi::Object>();
+  double seed = 0;
+  const bool good = ReadField(from, "seed", 1, kMaxSafeInteger, &seed) &&
+                    ReadField(from, "eintr", 0, kAllOperations, &plan->eintr) &&
+                    ReadField(from, "eagain", 0, kAllOperations, &plan->eagain) &&
+                    ReadField(from, "eio", 0, kAllOperations, &plan->eio) &&
+                    ReadField(from, "enospc", 0, kAllOperations, &plan->enospc) &&
+                    ReadField(from, "erofs", 0, kAllOperations, &plan->erofs) &&
+                    ReadField(from, "shortTransfers", 0, kAllOperations, &plan->short_transfers) &&
+                    ReadField(from, "delays", 0, kAllOperations, &plan->delays) &&
+                    ReadField(from, "lostCancels", 0, kAllOperations, &plan->lost_cancels);
+  plan->seed = static_cast<uint64_t>(seed);
+  return good;
+}
+
 }  // namespace
 
 bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
@@ -48,6 +72,7 @@ bool ReadEngineOptions(const Napi::Object& from, EngineOptions* options) {
       !ReadField(from, "hugePages", &options->arena.huge_pages) ||
       !ReadField(from, "slabClasses", kSlabUnitBytes, kMaxSlabBytes, &options->slab_classes) ||
       !ReadField(from, "backend", 0, static_cast<uint32_t>(BackendKind::kThreads), &backend) ||
+      !ReadFaultPlan(from, &options->faults) ||
       !ReadField(from, "without", &options->without_features)) {
     return false;
   }

@@ -21,6 +21,8 @@ const OPTIONS: EngineOptions = {
   poolBytes: 2 ** 20,
   hugePages: false,
   slabClasses: [4096, 65536],
+  backend: 0,
+  faults: undefined,
   without: [],
 };
 const REQUEST: NativeOpenRequest = {
@@ -126,6 +128,14 @@ describe('the constructor throws', () => {
     ['slabClasses', [2 ** 31]],
     ['slabClasses', new Array(17).fill(4096)],
     ['slabClasses', new Array(2 ** 32 - 1)],
+    ['backend', 4],
+    ['backend', -1],
+    ['backend', 'threads'],
+    ['backend', undefined],
+    ['faults', null],
+    ['faults', {}],
+    ['faults', 1],
+    ['faults', { seed: 1, eio: 2 ** 20 }],
     ['without', undefined],
     ['without', [5]],
     ['without', 'FIXED_FILES'],

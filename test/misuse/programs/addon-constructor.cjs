@@ -14,6 +14,18 @@ const OPTIONS = {
   poolBytes: 4096,
   hugePages: false,
   slabClasses: [4096],
+  backend: 0,
+  faults: {
+    seed: 1,
+    eintr: 0,
+    eagain: 0,
+    eio: 0,
+    enospc: 0,
+    erofs: 0,
+    shortTransfers: 0,
+    delays: 0,
+    lostCancels: 0,
+  },
   without: ['FIXED_FILES'],
 };
 const REQUEST = { path: '/', access: 0, create: 0, truncate: false, direct: 0, lock: 0, size: 0 };
@@ -23,12 +35,14 @@ const fail = () => {
   throw thrown;
 };
 
-/** `object` and each of the arrays in it, with one property that throws. */
+/** `object` and each of the objects and arrays in it, with one property that throws. */
 function* variants(object) {
   for (const key of Object.keys(object)) {
     yield Object.defineProperty({ ...object }, key, { get: fail });
     if (Array.isArray(object[key])) {
       for (const array of arrays(object[key])) yield { ...object, [key]: array };
+    } else if (typeof object[key] === 'object') {
+      for (const inner of variants(object[key])) yield { ...object, [key]: inner };
     }
   }
   yield new Proxy(object, { get: fail });

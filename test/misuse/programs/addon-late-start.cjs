@@ -14,6 +14,7 @@ const OPTIONS = {
   poolBytes: 4096,
   hugePages: false,
   slabClasses: [4096],
+  backend: 0,
   without: [],
 };
 

@@ -25,6 +25,7 @@ const OPTIONS = {
   poolBytes: 2 ** 20,
   hugePages: false,
   slabClasses: [4096, 65536],
+  backend: 0,
   without: [],
 };
 const OPEN = { access: 2, create: 0, truncate: false, direct: 1, lock: 0, size: 0 };
