@@ -148,7 +148,7 @@ export function supports(peer: Peer, workload: Workload): boolean {
   const api = peer.kind === 'node' ? peer.api : undefined;
   switch (workload.kind) {
     case 'noop':
-      return peer.kind === 'node' && peer.api === 'ringbolt' && peer.checksum === undefined;
+      return peer.name === 'ringbolt';
     case 'io':
       return api !== 'leases' && api !== 'batch';
     case 'stream':

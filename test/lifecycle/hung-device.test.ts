@@ -3,16 +3,18 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { expect, it, onTestFinished } from 'vitest';
+import { BACKENDS, needBackend } from '../support/backends.js';
 import { ext4Folder, run } from '../support/loop-device.js';
 import { runProgram } from './run-program.js';
 
 /** How long a frozen file system may stay so if the program does not get on: it cannot even be killed meanwhile. */
 const THAW_MS = 10_000;
 
-it.for(['open', 'write'])(
-  'a worker is terminated though its %s is not answered',
+it.for([['open', 'io_uring'], ...BACKENDS.map((backend) => ['write', backend] as const)] as const)(
+  'a worker is terminated though its %s is not answered: %s',
   { timeout: 30_000 },
-  async (what, { skip }) => {
+  async ([what, backend], { skip }) => {
+    await needBackend(backend, skip);
     const folder = ext4Folder(skip, 32 * 2 ** 20);
     let frozen = false;
     const thaw = () => {
@@ -34,6 +36,7 @@ it.for(['open', 'write'])(
     };
     const end = await runProgram('lifecycle/programs/hung.cjs', {
       args: [folder, what],
+      env: { RINGBOLT_BACKEND: backend },
       onOutput: (stdout, child) => answers[stdout]?.(child),
     });
     const stdout = 'ready\nended\n{"threads":[]}';

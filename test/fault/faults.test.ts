@@ -1,0 +1,241 @@
+// Shows that whatever a backend may do (errors, short transfers, answers late and in any order) each operation settles once,
+// what was acknowledged is so, and nothing is left behind: on each backend, against a model in memory.
+//
+// RINGBOLT_FAULT_OPERATIONS says how many operations for each backend; `npm run soak` has 100,000.
+
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { Engine, type BlockFile, type Lease } from 'ringbolt';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { withFaults, type FaultPlan } from '../../dist/lib/engine/faults.js';
+import { expectRefused, wrong } from '../misuse/refusal.js';
+import { BACKENDS, needBackend, type Backend } from '../support/backends.js';
+import { Random } from '../support/random.js';
+import { tempFolder } from '../support/temp-folder.js';
+
+const OPERATIONS = Number(process.env['RINGBOLT_FAULT_OPERATIONS'] ?? 3000);
+const BLOCK = 512;
+const LANES = 32;
+const LANE_BLOCKS = 64;
+const FILE_BYTES = LANES * LANE_BLOCKS * BLOCK;
+
+const RATES = {
+  eintr: 0.02,
+  eagain: 0.02,
+  eio: 0.02,
+  enospc: 0.01,
+  erofs: 0.01,
+  shortTransfers: 0.2,
+  delays: 0.3,
+  lostCancels: 0.5,
+};
+/** What an operation may fail with; EINTR and EAGAIN are dealt with inside. */
+const EXPECTED_CODES = ['EIO', 'ENOSPC', 'EROFS'];
+
+interface Failure {
+  readonly code: string;
+  readonly bytesDone?: number;
+}
+
+/** An engine with faults. Node's own warning about it goes to the test, not to the terminal. */
+async function startFaulty(backend: Backend, plan: FaultPlan): Promise<Engine> {
+  const options = { backend, queues: 2, depth: 16, pool: { bytes: 8 * 2 ** 20 } };
+  const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+  const engine = await Engine.start(withFaults(options, plan));
+  onTestFinished(() => engine.close());
+  expect((await warned).message).toMatch(`faults are injected: seed=${plan.seed}`);
+  expect(engine.info.remarks).toMatch(`faults are injected: seed=${plan.seed}`);
+  return engine;
+}
+
+/** A file, and what of it is known: what was acknowledged, until a write there failed. */
+class Model {
+  readonly #file: BlockFile;
+  readonly #name: string;
+  readonly #bytes = Buffer.alloc(FILE_BYTES);
+  readonly #known = Buffer.alloc(FILE_BYTES, 1);
+  mismatches = 0;
+
+  constructor(file: BlockFile, name: string) {
+    this.#file = file;
+    this.#name = name;
+  }
+
+  async write(offset: number, data: Buffer, from: Lease | Buffer, durable: boolean): Promise<void> {
+    let [done, failed] = [data.length, false];
+    try {
+      expect(await this.#file.write(offset, from, { durable })).toBe(data.length);
+    } catch (error) {
+      const { bytesDone = 0 } = expectFailure(error);
+      // A durable write that is refused for an earlier one's failure rejects with that one's error.
+      [done, failed] = [durable ? 0 : bytesDone, true];
+    }
+    data.copy(this.#bytes, offset, 0, done);
+    this.#known.fill(1, offset, offset + done);
+    if (failed) this.#known.fill(0, offset + done, offset + data.length);
+  }
+
+  async read(offset: number, into: Lease | Buffer, memory: Buffer): Promise<void> {
+    try {
+      expect(await this.#file.read(offset, into)).toBe(memory.length);
+    } catch (error) {
+      expectFailure(error);
+      return;
+    }
+    this.#compare(memory, offset);
+  }
+
+  compareWithDisk(): void {
+    this.#compare(readFileSync(this.#name), 0);
+  }
+
+  #compare(seen: Buffer, offset: number): void {
+    for (let at = 0; at < seen.length; at++) {
+      const place = offset + at;
+      if (this.#known[place] === 1 && seen[at] !== this.#bytes[place]) this.mismatches++;
+    }
+  }
+}
+
+function expectFailure(error: unknown): Failure {
+  const failure = error as Failure;
+  if (!EXPECTED_CODES.includes(failure.code)) throw error;
+  return failure;
+}
+
+function engineThreads(): number {
+  return readdirSync('/proc/self/task').filter((task) => {
+    try {
+      return readFileSync(`/proc/self/task/${task}/comm`, 'utf8').startsWith('ringbolt');
+    } catch {
+      return false; // it ended meanwhile
+    }
+  }).length;
+}
+
+/** Reads and writes at random, each lane in a part of the file of its own, one thing at a time. */
+async function exercise(engine: Engine, model: Model, random: Random, count: number) {
+  let [left, settled] = [count, 0];
+  const lane = async (index: number): Promise<void> => {
+    while (left-- > 0) {
+      const start = random.below(LANE_BLOCKS);
+      const blocks = 1 + random.below(Math.min(LANE_BLOCKS - start, 40));
+      const offset = (index * LANE_BLOCKS + start) * BLOCK;
+      const lease = random.below(3) > 0 ? engine.pool.acquire(blocks * BLOCK) : undefined;
+      const memory = lease?.buffer ?? Buffer.alloc(blocks * BLOCK);
+      if (random.below(2) === 0) {
+        for (let at = 0; at < memory.length; at += 4)
+          memory.writeUInt32LE(random.below(2 ** 32), at);
+        // The copy, because a lease is the engine's from here on.
+        await model.write(offset, Buffer.from(memory), lease ?? memory, random.below(50) === 0);
+      } else {
+        await model.read(offset, lease ?? memory, memory);
+      }
+      settled++;
+      lease?.release();
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, (_, index) => lane(index)));
+  expect(settled).toBe(count);
+}
+
+/** Flushes may fail too, and then go on failing until the file is opened again. */
+async function flushUntilItHolds(engine: Engine, name: string): Promise<void> {
+  for (;;) {
+    const file = await engine.open(name, { access: 'read-write' });
+    try {
+      await file.flush();
+      return;
+    } catch (error) {
+      const { code } = expectFailure(error);
+      await expect(file.flush()).rejects.toMatchObject({ code });
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+describe.each(BACKENDS)('%s with faults', (backend) => {
+  it.for([
+    ['direct', 'auto'],
+    ['buffered', false],
+  ] as const)(
+    'keeps what it acknowledged: %s',
+    { timeout: 60_000 + OPERATIONS * 10 },
+    async ([, direct], { skip }) => {
+      await needBackend(backend, skip);
+      const random = new Random();
+      const name = path.join(tempFolder(), 'data');
+      writeFileSync(name, Buffer.alloc(FILE_BYTES), { flush: true });
+      const engine = await startFaulty(backend, { seed: random.seed, ...RATES });
+      const file = await engine.open(name, { access: 'read-write', direct });
+      const model = new Model(file, name);
+      await exercise(engine, model, random, Math.ceil(OPERATIONS / 2));
+      expect(model.mismatches).toBe(0);
+      expect(engine.stats().classes.foreground.errorsTotal).toBeGreaterThan(0);
+      expect(engine.stats().waiting).toBe(0);
+      expect(engine.pool.stats().bytesInUse).toBe(0);
+      await flushUntilItHolds(engine, name);
+      await file.close();
+      await engine.close();
+      model.compareWithDisk();
+      expect(model.mismatches).toBe(0);
+      while (engineThreads() > 0) await setImmediate();
+    },
+  );
+
+  it('settles every batch once all of its operations have ended', async ({ skip }) => {
+    await needBackend(backend, skip);
+    const random = new Random();
+    const name = path.join(tempFolder(), 'data');
+    writeFileSync(name, Buffer.alloc(FILE_BYTES, 7), { flush: true });
+    const engine = await startFaulty(backend, { seed: random.seed, ...RATES, eio: 0.002 });
+    const file = await engine.open(name, { access: 'read-write' });
+    const leases = Array.from({ length: 64 }, () => engine.pool.acquire(BLOCK * 8));
+    const batches = Math.ceil(OPERATIONS / 64);
+    const ended = { whole: 0, failed: 0 };
+    for (let count = 0; count < batches; count++) {
+      const transfers = leases.map((lease, index) => {
+        lease.buffer.fill(0);
+        return { offset: index * BLOCK * 8, buffer: lease };
+      });
+      try {
+        const { bytesTotal } = await file.readBatch(transfers);
+        expect(bytesTotal).toBe(64 * BLOCK * 8);
+        for (const lease of leases) expect(lease.buffer.every((byte) => byte === 7)).toBe(true);
+        ended.whole++;
+      } catch (error) {
+        expectFailure(error);
+        ended.failed++;
+      }
+    }
+    expect(ended.whole + ended.failed).toBe(batches);
+    expect(ended.whole).toBeGreaterThan(0);
+    expect(engine.stats().classes.foreground.readsTotal).toBe(batches * 64);
+    for (const lease of leases) lease.release();
+    expect(engine.pool.stats().bytesInUse).toBe(0);
+  });
+});
+
+describe('faults', () => {
+  it.each([
+    [{ seed: 0 }, 'ERR_OUT_OF_RANGE', 'faults.seed'],
+    [{}, 'ERR_INVALID_ARG_TYPE', 'faults.seed'],
+    [{ seed: 1, eio: 1.5 }, 'ERR_OUT_OF_RANGE', 'faults.eio'],
+    [{ seed: 1, eio: NaN }, 'ERR_OUT_OF_RANGE', 'faults.eio'],
+    [{ seed: 1, delays: '1' }, 'ERR_INVALID_ARG_TYPE', 'faults.delays'],
+    [{ seed: 1, enoent: 0.1 }, 'ERR_INVALID_ARG_VALUE', 'faults.enoent'],
+    [null, 'ERR_INVALID_ARG_TYPE', 'faults'],
+  ])('are refused where the plan is wrong: %j', async (plan, code, named) => {
+    await expectRefused(() => Engine.start(withFaults({}, wrong(plan))), { code, naming: [named] });
+  });
+
+  it('cannot be had by name', async () => {
+    const byName = { faults: { seed: 1, eio: 1 } };
+    await expectRefused(() => Engine.start(wrong(byName)), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      naming: ['options.faults'],
+    });
+  });
+});
