@@ -1,9 +1,9 @@
-// Optional features of the backend that an environment variable switches off: RINGBOLT_DISABLE=NAME,NAME. For finding
+// Optional features of the backends that an environment variable switches off: RINGBOLT_DISABLE=NAME,NAME. For finding
 // out whether one of them is to blame, and for tests. `engine.info.queues[].features` says what came of it.
 
 import { invalidValue } from '../validate.js';
 
-/** As `engine.info` names them (native/io/uring_backend.cc). */
+/** As `engine.info` names them (native/io/uring_backend.cc, and the last aio_backend.cc). */
 const FEATURES: readonly string[] = [
   'SUBMIT_ALL',
   'COOP_TASKRUN',
@@ -11,6 +11,7 @@ const FEATURES: readonly string[] = [
   'DEFER_TASKRUN',
   'REGISTERED_RING',
   'FIXED_FILES',
+  'USER_REAP',
 ];
 
 /**

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Engine } from 'ringbolt';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { needBackend } from '../support/backends.js';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -65,20 +66,25 @@ describe('RINGBOLT_DISABLE', () => {
         name: 'TypeError',
         code: 'ERR_INVALID_ARG_VALUE',
         message: expect.stringMatching(
-          /'RINGBOLT_DISABLE' must name features of SUBMIT_ALL, .*FIXED_FILES\. Received/,
+          /'RINGBOLT_DISABLE' must name features of SUBMIT_ALL, .*FIXED_FILES, USER_REAP\. Received/,
         ) as string,
       });
     },
   );
 
-  it('may name every feature that an engine tells of', async () => {
-    const { info } = await startEngine();
-    const names = info.queues[0]!.features.map(({ name }) => name);
-    expect(names.length).toBeGreaterThan(0);
-    disable(names.join(','));
-    const without = await startEngine();
-    expect(without.info.queues[0]!.features.filter(({ active }) => active)).toEqual([]);
-  });
+  // Threads have none.
+  it.for(['io_uring', 'aio'] as const)(
+    'may name every feature of %s',
+    async (backend, { skip }) => {
+      await needBackend(backend, skip);
+      const { info } = await startEngine({ backend });
+      const names = info.queues[0]!.features.map(({ name }) => name);
+      expect(names.length).toBeGreaterThan(0);
+      disable(names.join(','));
+      const without = await startEngine({ backend });
+      expect(without.info.queues[0]!.features.filter(({ active }) => active)).toEqual([]);
+    },
+  );
 
   it('that is empty switches nothing off', async () => {
     disable(',');

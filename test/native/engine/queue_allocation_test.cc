@@ -8,8 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <type_traits>
 
-#include "io/uring_backend.h"
+#include "support/backend_fixture.h"
 #include "support/queue_harness.h"
 #include "support/temp_file.h"
 
@@ -46,17 +47,24 @@ void Drain(Queue& queue, uint32_t count) {
   }
 }
 
+// Its threads are made when they are needed.
+template <typename TestBackend>
+constexpr bool kMakesThreads = std::is_same_v<TestBackend, test::Threads> ||
+                               std::is_same_v<TestBackend, test::Late<test::Threads>>;
+
 }  // namespace
 
-TEST_CASE("Queue: no allocation per operation") {
+BACKEND_TEST("Queue: no allocation per operation") {
   std::unique_ptr<Backend> probe;
-  if (!CreateUringBackend({.max_in_flight = 1, .max_files = 1, .without = {}}, &probe).ok()) {
-    std::printf("SKIPPED: io_uring cannot be had\n");
+  if (!TestBackend::Create({.max_in_flight = 1, .max_files = 1}, &probe).ok()) {
+    std::printf("SKIPPED: the backend cannot be had\n");
     return;
   }
   const test::TempFile file(1 << 16);
-  test::QueueHarness harness(CreateUringBackend);
-  const FileHandle handle = harness.Install(open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
+  test::QueueHarness harness(TestBackend::Create);
+  const FileHandle handle =
+      harness.Install(open(file.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC),
+                      {.alignment = 512, .direct = true});
   const uint32_t slab = harness.pool().Acquire(0);
   const OpSlot read = test::Transfer(SlotKind::kRead, handle, 4096, 4096, slab);
   OpSlot hashed = read;
@@ -72,7 +80,8 @@ TEST_CASE("Queue: no allocation per operation") {
       if (!harness.Kick()) FAIL("refused");
       Drain(harness.queue(), 100);
     }
-    CHECK(allocations.load() - before == 0);
+    // Of a hundred thousand operations, only what making threads takes: at most 63 of them, once.
+    CHECK(allocations.load() - before <= (kMakesThreads<TestBackend> ? 63 * 4 : 0));
   }
 }
 
