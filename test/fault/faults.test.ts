@@ -15,6 +15,8 @@ import { Random } from '../support/random.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const OPERATIONS = Number(process.env['RINGBOLT_FAULT_OPERATIONS'] ?? 3000);
+/** How long is too long. */
+const LIMIT_MS = 60_000 + OPERATIONS * 10;
 const BLOCK = 512;
 const LANES = 32;
 const LANE_BLOCKS = 64;
@@ -190,7 +192,7 @@ describe.each(BACKENDS)('%s with faults', (backend) => {
     ['buffered', false],
   ] as const)(
     'keeps what it acknowledged: %s',
-    { timeout: 60_000 + OPERATIONS * 10 },
+    { timeout: LIMIT_MS },
     async ([, direct], { skip }) => {
       await needBackend(backend, skip);
       const random = new Random();
@@ -213,7 +215,7 @@ describe.each(BACKENDS)('%s with faults', (backend) => {
     },
   );
 
-  it('settles every batch once all of its operations have ended', async ({ skip }) => {
+  it('settles every batch once all have ended', { timeout: LIMIT_MS }, async ({ skip }) => {
     await needBackend(backend, skip);
     const random = new Random();
     const name = path.join(tempFolder(), 'data');
