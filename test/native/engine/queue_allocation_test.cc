@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -47,6 +48,8 @@ void Drain(Queue& queue, uint32_t count) {
   }
 }
 
+constexpr uint32_t kAtOnce = 100;
+
 // Its threads are made when they are needed.
 template <typename TestBackend>
 constexpr bool kMakesThreads = std::is_same_v<TestBackend, test::Threads> ||
@@ -65,20 +68,25 @@ BACKEND_TEST("Queue: no allocation per operation") {
   const FileHandle handle =
       harness.Install(open(file.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC),
                       {.alignment = 512, .direct = true});
-  const uint32_t slab = harness.pool().Acquire(0);
-  const OpSlot read = test::Transfer(SlotKind::kRead, handle, 4096, 4096, slab);
-  OpSlot hashed = read;
-  hashed.flags = 1 << kFlagAlgorithmShift;
-  hashed.block_bytes = 512;
   if (harness.queue().checksum_areas().Prepare() != 0) FAIL("no memory");
-  const OpSlot kinds[] = {OpSlot{}, read, hashed};
-  for (const OpSlot& slot : kinds) {
+  // Memory of its own for each, as they may run at the same time.
+  std::array<OpSlot, kAtOnce> reads;
+  for (OpSlot& read : reads) {
+    read = test::Transfer(SlotKind::kRead, handle, 4096, 4096, harness.pool().Acquire(0));
+  }
+  auto hashed = reads;
+  for (OpSlot& read : hashed) {
+    read.flags = 1 << kFlagAlgorithmShift;
+    read.block_bytes = 512;
+  }
+  const std::array<OpSlot, kAtOnce> nops{};
+  for (const auto& slots : {nops, reads, hashed}) {
     uint64_t before = 0;
     for (int round = 0; round < 1010; ++round) {
       if (round == 10) before = allocations.load();  // the first rounds may fill caches
-      for (int i = 0; i < 100; ++i) harness.Put(slot);
+      for (const OpSlot& slot : slots) harness.Put(slot);
       if (!harness.Kick()) FAIL("refused");
-      Drain(harness.queue(), 100);
+      Drain(harness.queue(), kAtOnce);
     }
     // Of a hundred thousand operations, only what making threads takes: at most 63 of them, once.
     CHECK(allocations.load() - before <= (kMakesThreads<TestBackend> ? 63 * 4 : 0));
