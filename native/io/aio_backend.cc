@@ -132,7 +132,7 @@ void AioBackend::Stage(const BackendOp& op) {
   slot->staged = true;
   iocb& control = slot->control;
   control = {};
-  control.aio_data = reinterpret_cast<uint64_t>(slot);
+  control.aio_data = static_cast<uint64_t>(slot - slots_.data());
   control.aio_lio_opcode = op.kind == OpKind::kRead ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
   control.aio_rw_flags = op.durable ? RWF_DSYNC : 0;
   control.aio_fildes = static_cast<uint32_t>(op.fd);
@@ -154,7 +154,7 @@ void AioBackend::HandOver() {
     // Refused: the first one alone, so that those behind it have their turn.
     const size_t count = taken > 0 ? static_cast<size_t>(taken) : 1;
     for (size_t i = 0; i < count; ++i) {
-      auto* slot = reinterpret_cast<Slot*>(rest[i]->aio_data);
+      Slot* slot = &slots_[rest[i]->aio_data];
       slot->staged = false;
       if (taken > 0) ++in_kernel_;
       if (taken <= 0) Finish(slot, taken == 0 ? -EAGAIN : static_cast<int32_t>(taken));
@@ -176,7 +176,7 @@ void AioBackend::Harvest() {
   do {
     count = in_kernel_ > 0 ? context_.Reap(events) : 0;
     for (size_t i = 0; i < count; ++i) {
-      Finish(reinterpret_cast<Slot*>(events[i].data), static_cast<int32_t>(events[i].res));
+      Finish(&slots_[events[i].data], static_cast<int32_t>(events[i].res));
     }
     in_kernel_ -= static_cast<uint32_t>(count);
   } while (count == events.size());

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 
 namespace ringbolt {
@@ -29,7 +30,7 @@ AioContext::~AioContext() {
 
 Status AioContext::Init(uint32_t events) {
   if (syscall(SYS_io_setup, events, &id_) != 0) return Status::FromErrno("io_setup");
-  auto* ring = reinterpret_cast<Ring*>(id_);
+  auto* ring = std::bit_cast<Ring*>(id_);
   const bool known = ring->magic == Ring::kMagic && ring->incompatible_features == 0 &&
                      ring->header_bytes == sizeof(Ring);
   if (known) ring_ = ring;
@@ -37,16 +38,15 @@ Status AioContext::Init(uint32_t events) {
 }
 
 int64_t AioContext::Submit(std::span<iocb*> operations) {
-  const long taken =
-      syscall(SYS_io_submit, id_, static_cast<long>(operations.size()), operations.data());
+  const int64_t taken = syscall(SYS_io_submit, id_, operations.size(), operations.data());
   return taken >= 0 ? taken : -errno;
 }
 
 size_t AioContext::Reap(std::span<io_event> events) {
   if (ring_ == nullptr) {
     timespec none{};
-    const long count =
-        syscall(SYS_io_getevents, id_, 0L, static_cast<long>(events.size()), events.data(), &none);
+    const int64_t count =
+        syscall(SYS_io_getevents, id_, size_t{0}, events.size(), events.data(), &none);
     return count > 0 ? static_cast<size_t>(count) : 0;
   }
   uint32_t head = ring_->head;  // ours alone

@@ -66,7 +66,7 @@ struct BackendOptions {
   FaultPlan faults = {};                  // as `kind` is
   // Features to go without although the kernel has them, by name: for tests and for
   // `RINGBOLT_DISABLE`.
-  std::vector<std::string> without = {};
+  std::vector<std::string> without;
 };
 
 class Backend {

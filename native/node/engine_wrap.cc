@@ -214,7 +214,7 @@ Napi::Object EngineWrap::Describe(Napi::Env env) const {
     entry.Set("features", features);
     Napi::Array passed_over = Napi::Array::New(env, queue.passed_over().size());
     for (uint32_t p = 0; p < queue.passed_over().size(); ++p) {
-      Napi::Object tried = FailureToJs(env, queue.passed_over()[p].status).As<Napi::Object>();
+      Napi::Object tried = FailureToJs(env, queue.passed_over()[p].status);
       tried.Set("backend", queue.passed_over()[p].name);
       passed_over.Set(p, tried);
     }

@@ -59,7 +59,7 @@ constexpr bool kMakesThreads = std::is_same_v<TestBackend, test::Threads> ||
 
 BACKEND_TEST("Queue: no allocation per operation") {
   std::unique_ptr<Backend> probe;
-  if (!TestBackend::Create({.max_in_flight = 1, .max_files = 1}, &probe).ok()) {
+  if (!TestBackend::Create({.max_in_flight = 1, .max_files = 1, .without = {}}, &probe).ok()) {
     std::printf("SKIPPED: the backend cannot be had\n");
     return;
   }

@@ -27,7 +27,7 @@ TEST_CASE("CreateBackend: one that is named is had, or nothing is") {
     CAPTURE(name);
     std::unique_ptr<Backend> backend;
     const Status status =
-        CreateBackend({.kind = kind, .max_in_flight = 8, .max_files = 1}, &backend);
+        CreateBackend({.kind = kind, .max_in_flight = 8, .max_files = 1, .without = {}}, &backend);
     CHECK(status.ok() == (backend != nullptr));
     if (backend == nullptr) continue;
     CHECK(backend->name() == name);
@@ -37,7 +37,7 @@ TEST_CASE("CreateBackend: one that is named is had, or nothing is") {
 
 TEST_CASE("CreateBackend: 'auto' takes the best, and passes over with a reason") {
   std::unique_ptr<Backend> backend;
-  REQUIRE(CreateBackend({.max_in_flight = 8, .max_files = 1}, &backend).ok());
+  REQUIRE(CreateBackend({.max_in_flight = 8, .max_files = 1, .without = {}}, &backend).ok());
   const std::string best_first[] = {"io_uring", "aio", "threads"};
   const auto& passed_over = backend->passed_over();
   REQUIRE(passed_over.size() < 3);
