@@ -54,7 +54,7 @@ export const QUEUE_STATS_NUMBERS =
 /** In the order of native/io/backend.h's BackendKind. */
 export const BACKEND_KINDS = ['auto', 'io_uring', 'aio', 'threads'] as const;
 export type BackendKind = (typeof BACKEND_KINDS)[number];
-export type BackendName = Exclude<BackendKind, 'auto'>;
+type BackendName = Exclude<BackendKind, 'auto'>;
 
 interface NativeEngineOptions {
   readonly queueCpus: readonly (readonly number[])[];

@@ -28,8 +28,8 @@ struct BackendOp {
   OpKind kind = OpKind::kNop;
   bool durable = false;  // writes: on stable storage when they complete (RWF_DSYNC)
   bool direct = false;   // to and from a device, past the page cache (O_DIRECT)
-  // Reads that may wait for all others (IOPRIO_CLASS_IDLE): a hint, which not every backend can give
-  // and not every device's scheduler heeds.
+  // Reads that may wait for all others (IOPRIO_CLASS_IDLE): a hint, which not every backend can
+  // give and not every device's scheduler heeds.
   bool idle_priority = false;
   int fd = -1;
   uint32_t file_slot = 0;  // where RegisterFile() put that fd

@@ -1,6 +1,7 @@
 // A target in memory that tests see into: what is in flight, in which order it ends, and what goes wrong.
 
 import { RingboltError, type Engine, type Lease } from 'ringbolt';
+import type { StreamSource } from '../../../dist/lib/device/streams/source.js';
 import { TurnBudget } from '../../../dist/lib/schedule/turn-budget.js';
 
 type Memory = Lease | Uint8Array;
@@ -45,7 +46,7 @@ export class FakeTarget {
   }
 
   /** What streams are given. */
-  source(engine: Engine) {
+  source(engine: Engine): StreamSource {
     return { target: this, pool: engine.pool, budget: new TurnBudget() };
   }
 
