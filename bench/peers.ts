@@ -152,6 +152,8 @@ export function supports(peer: Peer, workload: Workload): boolean {
     case 'io':
       return api !== 'leases' && api !== 'batch';
     case 'stream':
+      // What backends and checksums cost is asked of single operations.
+      if (api === 'ringbolt' && peer.name !== 'ringbolt') return false;
       return api !== undefined && !(api === 'leases' && writes(workload));
   }
 }

@@ -328,7 +328,7 @@ describe('a user cannot', () => {
       'Engine',
       () => Engine.prototype,
       [
-        ...['close', 'info', 'noop', 'noopBatch', 'open', 'pool', 'pressure', 'setLimits', 'stats'],
+        ...['checksum', 'close', 'info', 'noop', 'noopBatch', 'open', 'pool', 'pressure', 'setLimits', 'stats'],
         ...['watch', 'whenRoom'],
       ],
     ],

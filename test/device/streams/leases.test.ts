@@ -105,7 +105,7 @@ describe('leases()', () => {
     }
     await Promise.all(writes);
     expect(readFileSync(names[1]).equals(contents)).toBe(true);
-    expect(engine.stats().copied).toEqual({ readBytes: 0, writtenBytes: 0 });
+    expect(engine.stats().copied).toMatchObject({ readBytes: 0, writtenBytes: 0 });
     expect(inUse(engine)).toBe(0);
   });
 

@@ -57,6 +57,18 @@ const FORGET = {
       poolBytes: BLOCK,
       hugePages: false,
       slabClasses: [BLOCK],
+      backend: 0,
+      faults: {
+        seed: 1,
+        eintr: 0,
+        eagain: 0,
+        eio: 0,
+        enospc: 0,
+        erofs: 0,
+        shortTransfers: 0,
+        delays: 0,
+        lostCancels: 0,
+      },
       without: [],
     };
     (() => {
