@@ -8,11 +8,15 @@ export { BlockFile } from './device/block-file.js';
 export type { BlockChecksums } from './device/block-checksums.js';
 export type { ChecksumOptions } from './device/memory-hasher.js';
 export type {
+  BatchErrors,
+  BatchOptions,
   BatchResult,
   BlockTarget,
   FlushOptions,
   IoOptions,
+  ReadBatchOptions,
   Transfer,
+  WriteBatchOptions,
   WriteOptions,
 } from './device/block-target.js';
 export type { StreamOptions, WritableOptions } from './device/streams/options.js';

@@ -20,7 +20,9 @@ import type {
   BlockTarget,
   FlushOptions,
   IoOptions,
+  ReadBatchOptions,
   Transfer,
+  WriteBatchOptions,
   WriteOptions,
 } from './block-target.js';
 import { Flushes } from './flushes.js';
@@ -121,11 +123,11 @@ export class BlockFile implements BlockTarget {
 
   /**
    * Many reads, one promise. Nothing is read if any argument is wrong; otherwise it settles when all have ended, with the
-   * error of the first that failed, if any.
+   * error of the first that failed, if any, unless `onError` says otherwise.
    *
    * @throws what {@link read} does.
    */
-  readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult> {
+  readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult> {
     return this.#transfers.batch(OpKind.read, ops, options);
   }
 
@@ -134,7 +136,7 @@ export class BlockFile implements BlockTarget {
    *
    * @throws what {@link write} does.
    */
-  writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult> {
+  writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult> {
     return this.#transfers.batch(OpKind.write, ops, options);
   }
 

@@ -40,11 +40,28 @@ export interface Transfer {
   readonly firstBlock?: number;
 }
 
+/** What becomes of a batch when one of its operations fails. */
+export type BatchErrors = 'wait' | 'abort' | 'collect';
+
+export interface BatchOptions {
+  /**
+   * `'wait'` (default): all are done all the same, then the batch rejects with the error of the first that failed, in the order
+   * given. `'abort'`: the others end early, as by a signal, and the batch rejects with that error once no write can come any more.
+   * `'collect'`: the batch resolves, and `errors` says which failed.
+   */
+  readonly onError?: BatchErrors;
+}
+
+export interface ReadBatchOptions extends IoOptions, BatchOptions {}
+export interface WriteBatchOptions extends WriteOptions, BatchOptions {}
+
 export interface BatchResult {
   /** Sum of `transferred`. */
   readonly bytesTotal: number;
   /** Bytes of each transfer, in the order given. Reads are short only at the end of the file. */
   readonly transferred: Float64Array;
+  /** By index, with `onError: 'collect'`; otherwise empty. What a failed one had done is in its error's `bytesDone`. */
+  readonly errors: ReadonlyMap<number, Error>;
 }
 
 /**
@@ -62,8 +79,8 @@ export interface BlockTarget {
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number>;
   /** Resolves to the bytes written, always all; rejects otherwise, with `bytesDone`. */
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number>;
-  readBatch(ops: readonly Transfer[], options?: IoOptions): Promise<BatchResult>;
-  writeBatch(ops: readonly Transfer[], options?: WriteOptions): Promise<BatchResult>;
+  readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult>;
+  writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult>;
   /** Makes durable every write that had resolved before the call. */
   flush(options?: FlushOptions): Promise<void>;
   /** Reads a range of any alignment in order. Its chunks own their memory. */

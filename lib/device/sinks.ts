@@ -9,9 +9,9 @@ import {
   type ErrorDetails,
 } from '../errors.js';
 import { FLAG_DURABLE, OpKind } from '../native.js';
-import type { Interruptible } from '../schedule/interrupt.js';
+import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
 import type { Operation, Sink } from '../schedule/operation.js';
-import type { BatchResult } from './block-target.js';
+import type { BatchErrors, BatchResult } from './block-target.js';
 
 const SYSCALLS: Readonly<Record<OpKind, string>> = {
   [OpKind.noop]: 'noop',
@@ -80,11 +80,17 @@ export const promiseSink: Sink = {
   },
 };
 
-/** Settles one promise when the last of many operations has ended; with the error of the first in order, if any. */
+/**
+ * Settles one promise when the last of many operations has ended: with the first error in order; or with what came of each
+ * (`'collect'`). With `'abort'` the first error in time ends the others early, and is the one that is told.
+ */
 export class Batch implements Sink, Interruptible {
   readonly answersReadsAtOnce = true;
   readonly promise: Promise<BatchResult>;
+  readonly #onError: BatchErrors;
+  readonly #interrupts: Interrupt | undefined;
   readonly #transferred: Float64Array;
+  readonly #errors = new Map<number, Error>();
   #bytesTotal = 0;
   #remaining: number;
   #failedIndex = Infinity;
@@ -92,7 +98,10 @@ export class Batch implements Sink, Interruptible {
   #resolve!: (result: BatchResult) => void;
   #reject!: (reason: Error) => void;
 
-  constructor(count: number) {
+  /** `'abort'` requires `interrupts`, which all operations must be targets of. */
+  constructor(count: number, onError: BatchErrors = 'wait', interrupts?: Interrupt) {
+    this.#onError = onError;
+    this.#interrupts = interrupts;
     this.#transferred = new Float64Array(count);
     this.#remaining = count;
     this.promise = new Promise((resolve, reject) => {
@@ -103,8 +112,9 @@ export class Batch implements Sink, Interruptible {
 
   settle(op: Operation, result: number, bytesDone: number): void {
     const error = takeOutcome(op, result, bytesDone);
-    if (error === undefined) this.succeed(op.index, result);
-    else this.fail(op.index, error);
+    if (error === undefined) return this.succeed(op.index, result);
+    op.interrupts?.delete(op); // it has ended: nothing of it is to be interrupted by what follows
+    this.fail(op.index, error);
   }
 
   /** Its operations are told one by one. */
@@ -119,7 +129,13 @@ export class Batch implements Sink, Interruptible {
   }
 
   fail(index: number, error: Error): void {
-    if (index < this.#failedIndex) {
+    if (this.#onError === 'collect') {
+      this.#errors.set(index, error);
+    } else if (this.#onError === 'abort') {
+      const first = this.#error === undefined;
+      this.#error ??= error;
+      if (first) this.#interrupts?.fire(error);
+    } else if (index < this.#failedIndex) {
       this.#failedIndex = index;
       this.#error = error;
     }
@@ -129,7 +145,11 @@ export class Batch implements Sink, Interruptible {
   #count(): void {
     if (--this.#remaining > 0) return;
     if (this.#error === undefined) {
-      this.#resolve({ bytesTotal: this.#bytesTotal, transferred: this.#transferred });
+      this.#resolve({
+        bytesTotal: this.#bytesTotal,
+        transferred: this.#transferred,
+        errors: this.#errors,
+      });
     } else {
       this.#reject(this.#error);
     }

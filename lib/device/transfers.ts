@@ -6,7 +6,7 @@ import { closedError, ringboltError } from '../errors.js';
 import { plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, Lease, type LeaseHome } from '../memory/lease.js';
 import { OpKind } from '../native.js';
-import { beginInterrupt, type Interrupt } from '../schedule/interrupt.js';
+import { beginInterrupt, Interrupt } from '../schedule/interrupt.js';
 import type { FileRef } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { checkInteger, invalidType, invalidValue } from '../validate.js';
@@ -19,9 +19,9 @@ import {
   type Cutting,
   type Extent,
 } from './block-checksums.js';
-import type { BatchResult, Transfer, WriteOptions } from './block-target.js';
+import type { BatchResult, Transfer, WriteBatchOptions, WriteOptions } from './block-target.js';
 import type { Copier } from './copier.js';
-import { READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
+import { BATCH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
@@ -87,17 +87,18 @@ export class Transfers {
   batch(
     kind: TransferKind,
     ops: readonly Transfer[],
-    options: WriteOptions | undefined,
+    options: WriteBatchOptions | undefined,
   ): Promise<BatchResult> {
     try {
-      const modes = readModes(options, OPTIONS_OF[kind]);
+      const modes = readModes(options, BATCH_OPTIONS_OF[kind]);
       const { scheduler } = this.#host;
       const parts = this.#checkBatch(kind, ops, modes);
       const places = modes.checksums ? this.#place(kind, parts, modes.checksums) : noPlaces(parts);
       if (!scheduler.hasRoomFor(parts.length)) throw scheduler.overloaded(parts.length);
-      const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
+      let interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
+      if (modes.onError === 'abort') interrupts ??= new Interrupt(undefined, undefined);
       if (places[0] !== undefined) beginMismatches(places[0].plan);
-      const batch = new Batch(parts.length);
+      const batch = new Batch(parts.length, modes.onError, interrupts);
       interrupts?.add(batch); // until all have begun: the first may have ended before the last begins
       for (const [index, { offset, memory }] of parts.entries()) {
         const way: Way = { modes, interrupts, place: places[index] };
@@ -259,6 +260,10 @@ export function misaligned(path: string, blockSize: number, offset: number, leng
 }
 
 const OPTIONS_OF = { [OpKind.read]: READ_OPTIONS, [OpKind.write]: WRITE_OPTIONS } as const;
+const BATCH_OPTIONS_OF = {
+  [OpKind.read]: [...READ_OPTIONS, ...BATCH_OPTIONS],
+  [OpKind.write]: [...WRITE_OPTIONS, ...BATCH_OPTIONS],
+} as const;
 
 function extentOf(memory: Lease | Uint8Array, firstBlock: number | undefined): Extent {
   const copied = !(memory instanceof Lease);
