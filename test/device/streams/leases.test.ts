@@ -73,7 +73,9 @@ describe('leases()', () => {
       expect(at).toBe(contents.length);
       expect(inUse(engine)).toBe(0);
     }
-    expect(target.bytesInFlightMax).toBe(OPTIONS.highWaterMark);
+    // Never more; and several at a time, however many of them have ended before the last is begun.
+    expect(target.bytesInFlightMax).toBeLessThanOrEqual(OPTIONS.highWaterMark);
+    expect(target.bytesInFlightMax).toBeGreaterThan(OPTIONS.highWaterMark / 2);
   });
 
   it('are as long as was asked for, but at the ends', async () => {
