@@ -4,7 +4,7 @@
 // there, native code called, the result taken from there. Nothing may come in between, so whatever can fail or call
 // somebody else's code has to be done before.
 
-import { NativeChecksum } from '../native.js';
+import { haveXxh3, NativeChecksum } from '../native.js';
 import { ringboltError } from '../errors.js';
 import { invalidType, invalidValue } from '../validate.js';
 
@@ -16,12 +16,13 @@ export const SECOND32 = 2;
 export const block64 = new BigUint64Array(NativeChecksum.block);
 export const SECOND64 = 1;
 
-export const HAS_XXH3 = NativeChecksum.xxh3 !== undefined;
-
 /** @throws `ERR_RINGBOLT_UNSUPPORTED` */
 export function checkXxh3(): void {
-  if (HAS_XXH3) return;
-  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', 'No XXH3: ringbolt was built without xxHash');
+  if (haveXxh3) return;
+  throw ringboltError(
+    'ERR_RINGBOLT_UNSUPPORTED',
+    'No XXH3: ringbolt was built without xxHash (libxxhash-dev)',
+  );
 }
 
 /** In the state of an XXH3 that comes in parts: if it is 0, nothing else in there counts but the seed. */

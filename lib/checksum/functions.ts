@@ -9,7 +9,6 @@ import {
   checkEmpty,
   checkXxh3,
   digestXxh3,
-  HAS_XXH3,
   newXxh3State,
   SECOND32,
   SECOND64,
@@ -43,7 +42,7 @@ export function crc64nvme(data: ArrayBufferView, seed = 0n): bigint {
 
 export function xxh3(data: ArrayBufferView, seed = 0n): bigint {
   if (seed !== 0n) checkBigInt('seed', seed, 0n, MAX_64);
-  if (!HAS_XXH3) checkXxh3();
+  checkXxh3();
   block64[0] = seed;
   if (nativeXxh3!(data) === undefined) return block64[0];
   checkEmpty(data);

@@ -4,6 +4,7 @@
 // compared with what they must hold after that, when no code but ours runs any more. What happens to the arrays later is
 // seen by native code, in the moment in which it reads or writes them.
 
+import { checkXxh3 } from '../checksum/block.js';
 import { CHECKSUM_NAMES, type ChecksumName } from '../checksum/names.js';
 import { ringboltError } from '../errors.js';
 import { memoryOf, trueLength } from '../memory/intrinsics.js';
@@ -12,7 +13,6 @@ import {
   FLAG_ALGORITHM_SHIFT,
   FLAG_COMPARE,
   FLAG_NUMBERED,
-  haveXxh3,
   LAYOUT,
 } from '../native.js';
 import type { ChecksumPlan } from '../schedule/operation.js';
@@ -247,12 +247,7 @@ export function planWhole(algorithm: ChecksumName, seed: bigint, length: number)
 
 export function checkAlgorithm(name: string, value: unknown): ChecksumName {
   checkOneOf(name, value, CHECKSUM_NAMES);
-  if (value === 'xxh3' && !haveXxh3) {
-    throw ringboltError(
-      'ERR_RINGBOLT_UNSUPPORTED',
-      'This build has no XXH3: libxxhash-dev was missing when it was compiled',
-    );
-  }
+  if (value === 'xxh3') checkXxh3();
   return value;
 }
 

@@ -165,8 +165,6 @@ export class Scheduler {
   async whenRoomFor(count: number, interrupts: Interrupt | undefined): Promise<void> {
     if (this.#roomSeekers.size > 0 || !this.hasRoomFor(count)) {
       await this.#roomSeekers.wait(count, interrupts);
-    } else {
-      interrupts?.end();
     }
     if (this.#abandoned !== undefined) throw this.#abandoned;
   }

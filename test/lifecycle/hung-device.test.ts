@@ -10,23 +10,32 @@ import { runProgram } from './run-program.js';
 /** How long a frozen file system may stay so if the program does not get on: it cannot even be killed meanwhile. */
 const THAW_MS = 10_000;
 
+/** Freezes the file system of a folder, until it is told otherwise or the test ends. */
+function freezer(folder: string): { readonly freeze: () => void; readonly thaw: () => void } {
+  let frozen = false;
+  const thaw = () => {
+    if (frozen) run('fsfreeze', '--unfreeze', folder);
+    frozen = false;
+  };
+  onTestFinished(thaw);
+  const freeze = () => {
+    run('fsfreeze', '--freeze', folder);
+    frozen = true;
+    setTimeout(thaw, THAW_MS).unref();
+  };
+  return { freeze, thaw };
+}
+
 it.for([['open', 'io_uring'], ...BACKENDS.map((backend) => ['write', backend] as const)] as const)(
   'a worker is terminated though its %s is not answered: %s',
   { timeout: 30_000 },
   async ([what, backend], { skip }) => {
     await needBackend(backend, skip);
     const folder = ext4Folder(skip, 32 * 2 ** 20);
-    let frozen = false;
-    const thaw = () => {
-      if (frozen) run('fsfreeze', '--unfreeze', folder);
-      frozen = false;
-    };
-    onTestFinished(thaw);
+    const { freeze, thaw } = freezer(folder);
     const answers: Record<string, (child: ChildProcess) => void> = {
       'ready\n': (child) => {
-        run('fsfreeze', '--freeze', folder);
-        frozen = true;
-        setTimeout(thaw, THAW_MS).unref();
+        freeze();
         child.stdin?.write('frozen\n');
       },
       'ready\nended\n': (child) => {
@@ -49,19 +58,12 @@ it(
   { timeout: 30_000 },
   async ({ skip }) => {
     const folder = ext4Folder(skip, 32 * 2 ** 20);
-    let frozen = false;
-    const thaw = () => {
-      if (frozen) run('fsfreeze', '--unfreeze', folder);
-      frozen = false;
-    };
-    onTestFinished(thaw);
+    const { freeze, thaw } = freezer(folder);
     const end = await runProgram('lifecycle/programs/giving-up.cjs', {
       args: [folder],
       onOutput: (stdout, child) => {
         if (stdout === 'ready\n') {
-          run('fsfreeze', '--freeze', folder);
-          frozen = true;
-          setTimeout(thaw, THAW_MS).unref();
+          freeze();
           child.stdin?.write('frozen\n');
         } else {
           thaw();
