@@ -80,6 +80,7 @@ export const WORKLOADS: readonly Workload[] = [
   io('seq-write-1m-qd16', 'sequential', 0, MIB, 16),
   io('rand-read-4k-qd1', 'random', 100, 4 * KIB, 1),
   io('rand-read-4k-qd128', 'random', 100, 4 * KIB, 128),
+  io('rand-read-128k-qd32', 'random', 100, 128 * KIB, 32),
   io('rand-write-4k-qd1', 'random', 0, 4 * KIB, 1),
   io('rand-write-4k-qd128', 'random', 0, 4 * KIB, 128),
   io('rand-mix-16k-qd32', 'random', 70, 16 * KIB, 32),
