@@ -111,6 +111,8 @@ export interface NativeFile {
   readonly size: number;
   readonly alignment: number;
   readonly direct: boolean;
+  /** On a file system without a device. */
+  readonly inMemory: boolean;
   readonly remarks: string;
 }
 
@@ -142,6 +144,13 @@ export interface NativeEngine {
   queueBlocks(queue: number): { submissions: ArrayBuffer; completions: ArrayBuffer };
   queueStats(queue: number, out: Float64Array): void;
   kick(queue: number, count: number): boolean;
+  /** Once: makes the queue behind the last one, which is driven by this thread; an errno of 0 says that it is there. */
+  startDriven(): NativeFailure;
+  /**
+   * Kicks that queue, with 0 or more slots, takes a turn in it and, with `deliver` 1, delivers what is ready before it returns.
+   * How many completions that were, or would have been; -1 for what kick() answers with false.
+   */
+  drive(count: number, deliver: 0 | 1): number;
   acquireSlab(slabClass: number): number | undefined;
   releaseSlab(unit: number): boolean;
   slabBuffer(

@@ -64,7 +64,7 @@ export class BlockFile implements BlockTarget {
   constructor(secret: symbol, host: FileHost, path: string, opened: NativeFile) {
     checkSecret(secret);
     this.#host = host;
-    this.#ref = new FileRef(path, opened.slot, opened.generation, opened.size);
+    this.#ref = new FileRef(path, opened);
     this.#opened = opened;
     this.#blockSize = opened.alignment;
     this.#flushes = new Flushes(host.scheduler, this.#ref);

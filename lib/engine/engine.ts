@@ -39,6 +39,7 @@ import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
+import { startLoopRing } from './loop-ring.js';
 import { describeEngine, type EngineInfo } from './info.js';
 import {
   placeQueues,
@@ -77,8 +78,9 @@ export class Engine {
   readonly #closed = new AbortController();
 
   readonly #info: EngineInfo;
-  readonly #queues: number;
   readonly #pool: BufferPool;
+  /** The driven one too, if there is one: it is the last. */
+  readonly #queues: number;
 
   /** @internal */
   private constructor(
@@ -92,7 +94,7 @@ export class Engine {
     this.#native = native;
     this.#scheduler = scheduler;
     this.#info = info;
-    this.#queues = options.queues;
+    this.#queues = info.loopRing.active ? options.queues + 1 : options.queues;
     this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
     this.#copier = new Copier(native, this.#pool, scheduler);
     const files = this.#files;
@@ -151,9 +153,10 @@ export class Engine {
       (queue, count) => late.scheduler?.deliver(queue, count),
     );
     const got = await startNative(native, resolved.backend);
-    const scheduler = new Scheduler(native, resolved);
+    const loopRing = startLoopRing(native, got, resolved, without);
+    const scheduler = new Scheduler(native, { ...resolved, driven: loopRing.active });
     late.scheduler = scheduler;
-    const info = describeEngine(got, placement, resolved);
+    const info = describeEngine(got, placement, resolved, loopRing);
     if (info.remarks !== '') process.emitWarning(info.remarks, { type: 'RingboltWarning' });
     return new Engine(SECRET, native, scheduler, info, resolved);
   }
@@ -312,7 +315,7 @@ export class Engine {
     return {
       uptimeMs: performance.now() - this.#startedAtMs,
       waiting: this.#scheduler.waiting,
-      ...summarizeQueues(this.#readQueues()),
+      ...summarizeQueues(this.#readQueues(), this.#info.loopRing.active),
       pool: this.#pool.stats(),
       copied: this.#copier.stats(),
     };

@@ -3,6 +3,9 @@
 
 import { invalidValue } from '../validate.js';
 
+/** The event loop's own ring (loop-ring.ts). */
+export const LOOP_RING = 'LOOP_RING';
+
 /** As `engine.info` names them (native/io/uring_backend.cc, and the last aio_backend.cc). */
 const FEATURES: readonly string[] = [
   'SUBMIT_ALL',
@@ -12,6 +15,7 @@ const FEATURES: readonly string[] = [
   'REGISTERED_RING',
   'FIXED_FILES',
   'USER_REAP',
+  LOOP_RING,
 ];
 
 /**

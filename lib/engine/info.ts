@@ -52,6 +52,8 @@ export interface EngineInfo {
   /** What makes it unfit for real data: faults that are injected for a test. Empty in every service. */
   readonly remarks: string;
   readonly queues: readonly QueueInfo[];
+  /** The ring that the event loop polls itself: small reads are quicker by it while there is only one of them. */
+  readonly loopRing: FeatureInfo;
   readonly memory: MemoryInfo;
   /** Of checksums. */
   readonly simd: SimdInfo;
@@ -66,6 +68,7 @@ export function describeEngine(
   got: NativeInfo,
   asked: readonly Placement[],
   options: ResolvedEngineOptions,
+  loopRing: FeatureInfo,
 ): EngineInfo {
   return {
     backend: got.queues[0]!.backend,
@@ -84,6 +87,7 @@ export function describeEngine(
         remarks: placementRemarks(cpus, queue.cpus, queue.bind.errno),
       };
     }),
+    loopRing,
     memory: {
       poolBytes: got.poolBytes,
       hugeBytes: got.hugeBytes,

@@ -66,6 +66,8 @@ export interface EngineStats {
   readonly waiting: number;
   readonly classes: Readonly<Record<IoClass, ClassStats>>;
   readonly queues: readonly QueueStats[];
+  /** Of the ring that this thread drives, for single small reads; `undefined` if there is none (`engine.info.loopRing`). */
+  readonly loopRing: QueueStats | undefined;
   readonly pool: PoolStats;
   /** Bytes copied on the JavaScript thread, for memory that was not a lease. */
   readonly copied: CopyStats;
@@ -169,13 +171,21 @@ function byClass(classes: readonly RawClass[]): Record<IoClass, ClassStats> {
   return { foreground: foreground!, background: background! };
 }
 
+/** `driven`: the last of them is the loop ring's. */
 export function summarizeQueues(
   queues: readonly RawQueue[],
-): Pick<EngineStats, 'classes' | 'queues'> {
+  driven: boolean,
+): Pick<EngineStats, 'classes' | 'queues' | 'loopRing'> {
+  const summaries = queues.map(({ counters, classes }) => ({
+    ...counters,
+    classes: byClass(classes),
+  }));
+  const loopRing = driven ? summaries.pop() : undefined;
   return {
     classes: byClass(
       IO_CLASSES.map((_, ioClass) => sumClasses(queues.map((queue) => queue.classes[ioClass]!))),
     ),
-    queues: queues.map(({ counters, classes }) => ({ ...counters, classes: byClass(classes) })),
+    queues: summaries,
+    loopRing,
   };
 }

@@ -27,6 +27,8 @@ const PUBLISH_AT = 32;
 
 export class Lane {
   readonly #native: NativeEngine;
+  readonly #publish: (count: number) => boolean;
+  readonly #publishAt: number;
   readonly #queue: number;
   readonly #depth: number;
   readonly #mask: number;
@@ -46,10 +48,21 @@ export class Lane {
   /** While true, what is pushed is published at the end of the tick only. */
   holdBack = false;
 
-  constructor(native: NativeEngine, queue: number, depth: number) {
+  /**
+   * `publish` makes the queue see the next slots, and answers false if it would not. The default wakes a queue's thread; another
+   * is called at the end of a tick only, as it may settle operations before it returns.
+   */
+  constructor(
+    native: NativeEngine,
+    queue: number,
+    depth: number,
+    publish?: (count: number) => boolean,
+  ) {
     const { submissions, completions } = native.queueBlocks(queue);
     const capacity = submissions.byteLength / LAYOUT.opSlotBytes;
     this.#native = native;
+    this.#publish = publish ?? ((count) => native.kick(queue, count));
+    this.#publishAt = publish === undefined ? PUBLISH_AT : Infinity;
     this.#queue = queue;
     this.#depth = depth;
     this.#mask = capacity - 1;
@@ -71,6 +84,15 @@ export class Lane {
   /** Operations pushed and not settled, those that install and remove files aside. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Operations, or files being installed or removed. */
+  get isBusy(): boolean {
+    return this.#inFlight > 0 || this.#controlInFlight > 0;
+  }
+
+  get index(): number {
+    return this.#queue;
   }
 
   get unpublished(): number {
@@ -118,18 +140,27 @@ export class Lane {
 
     this.#tail = (this.#tail + 1) >>> 0;
     this.#unpublished++;
-    if (this.#unpublished < PUBLISH_AT || this.holdBack) return false;
+    if (this.#unpublished < this.#publishAt || this.holdBack) return false;
     this.publish();
     return true;
   }
 
-  /** Makes the queue thread see what was pushed. */
+  /** Makes the queue see what was pushed. */
   publish(): void {
     if (this.#unpublished === 0) return;
-    if (!this.#native.kick(this.#queue, this.#unpublished)) {
+    const count = this.#unpublished;
+    this.#unpublished = 0;
+    if (!this.#publish(count)) {
       throw new Error('ringbolt: a queue refused operations that were counted as fitting');
     }
-    this.#unpublished = 0;
+  }
+
+  /** Undoes the last push(), which was of `op` and is not published. */
+  takeBack(op: Operation): void {
+    this.#tail = (this.#tail - 1) >>> 0;
+    this.#unpublished--;
+    this.#takeFromTable(op.token);
+    op.lane = undefined;
   }
 
   /**

@@ -2,7 +2,7 @@
 // and taken again, so that the I/O path allocates nothing but the caller's promise.
 
 import type { Lease } from '../memory/lease.js';
-import { OpKind } from '../native.js';
+import { OpKind, type NativeFile } from '../native.js';
 import type { Interrupt, Interruptible } from './interrupt.js';
 import type { Lane } from './lane.js';
 import type { RateLimiter } from './rate-limiter.js';
@@ -17,6 +17,8 @@ export class FileRef {
   readonly path: string;
   readonly slot: number;
   readonly generation: number;
+  /** Whether the kernel reads without blocking who asks it to: not where its memory may be swapped out. */
+  readonly readsWithoutBlocking: boolean;
   /** Bytes; grows with writes past the end. */
   size: number;
   /** No further operations. */
@@ -28,11 +30,12 @@ export class FileRef {
   #underWay = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(path: string, slot: number, generation: number, size: number) {
+  constructor(path: string, opened: Pick<NativeFile, 'slot' | 'generation' | 'size' | 'inMemory'>) {
     this.path = path;
-    this.slot = slot;
-    this.generation = generation;
-    this.size = size;
+    this.slot = opened.slot;
+    this.generation = opened.generation;
+    this.readsWithoutBlocking = !opened.inMemory;
+    this.size = opened.size;
   }
 
   begin(): void {

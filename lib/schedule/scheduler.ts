@@ -20,6 +20,7 @@ import { OpKind, type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
 import type { Interrupt } from './interrupt.js';
 import { Lane } from './lane.js';
+import { LoopLane } from './loop-lane.js';
 import {
   describeOperation,
   IO_CLASSES,
@@ -42,12 +43,18 @@ export type EngineLimits = Readonly<Partial<Record<IoClass | 'total', RateLimit>
 export interface SchedulerOptions {
   readonly queues: number;
   readonly depth: number;
+  /** Whether there is a further queue, which this thread drives. */
+  readonly driven: boolean;
   readonly maxQueued: number;
   readonly limits: EngineLimits;
 }
 
 export class Scheduler {
+  /** Those of the queues with a thread. */
   readonly #lanes: readonly Lane[];
+  readonly #loopLane: LoopLane | undefined;
+  /** Both. */
+  readonly #allLanes: readonly Lane[];
   readonly #maxQueued: number;
   readonly #depth: number;
   /** By class: what waits for room in a lane. */
@@ -79,7 +86,9 @@ export class Scheduler {
       { length: options.queues },
       (_, queue) => new Lane(native, queue, options.depth),
     );
-    this.#controls = this.#lanes.map(() => new Fifo<Operation>());
+    if (options.driven) this.#loopLane = new LoopLane(native, options.queues);
+    this.#allLanes = this.#loopLane ? [...this.#lanes, this.#loopLane.lane] : this.#lanes;
+    this.#controls = this.#allLanes.map(() => new Fifo<Operation>());
     this.#lane = this.#lanes[0]!;
     this.#depth = options.depth;
     this.#maxQueued = options.maxQueued;
@@ -127,7 +136,9 @@ export class Scheduler {
 
   /** Operations in the queues. */
   get inFlight(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.inFlight, 0);
+    let sum = 0;
+    for (const lane of this.#allLanes) sum += lane.inFlight;
+    return sum;
   }
 
   /** Whether `count` more may be submitted, or reserved, now. */
@@ -195,6 +206,20 @@ export class Scheduler {
       this.#limit(op);
       return;
     }
+    const loop = this.#loopLane;
+    if (loop !== undefined) {
+      if (this.#lane.inFlight === 0 && loop.suits(op) && this.#isIdle()) return loop.push(op);
+      const first = loop.takeBack();
+      if (first !== undefined) this.#place(first);
+    }
+    this.#place(op);
+  }
+
+  #isIdle(): boolean {
+    return this.inFlight === 0 && this.waiting === 0;
+  }
+
+  #place(op: Operation): void {
     const lane = this.#waitingCount === 0 ? this.#laneWithRoom() : undefined;
     if (lane === undefined) {
       this.#waiting[op.ioClass]!.push(op);
@@ -240,7 +265,7 @@ export class Scheduler {
       op.interrupts?.delete(op);
       sink.settle(op, -ECANCELED, 0);
     }
-    this.#control(this.#lanes.indexOf(lane), OpKind.cancel, undefined, op.token, silentSink);
+    this.#control(lane.index, OpKind.cancel, undefined, op.token, silentSink);
   }
 
   #interruptWaiting(op: Operation): void {
@@ -271,7 +296,7 @@ export class Scheduler {
   async control(kind: OpKind, file: FileRef): Promise<number> {
     if (this.#abandoned !== undefined) throw this.#abandoned;
     const results = await Promise.all(
-      this.#lanes.map((_, index) => {
+      this.#allLanes.map((_, index) => {
         file.begin(); // as submit() does: recycling ends it
         return new Promise<number>((resolve) => {
           this.#control(index, kind, file, 0, resultSink).resolve = resolve;
@@ -295,14 +320,16 @@ export class Scheduler {
     op.target = target;
     op.sink = sink;
     this.#planFlush();
-    if (this.#lanes[queue]!.hasControlRoom) this.#lanes[queue]!.push(op);
+    const lane = this.#allLanes[queue]!;
+    if (lane === this.#loopLane?.lane) this.#loopLane.settleIn();
+    if (lane.hasControlRoom) lane.push(op);
     else this.#controls[queue]!.push(op);
     return op;
   }
 
   /** Native code calls this with completions to settle. */
   deliver(queue: number, count: number): void {
-    const lane = this.#lanes[queue]!;
+    const lane = this.#allLanes[queue]!;
     // Until this returns, what is delivered still counts as outstanding natively: there may be no room for more.
     lane.holdBack = true;
     try {
@@ -329,7 +356,7 @@ export class Scheduler {
 
   /** What is under way, for people: the oldest first, at most `count`. */
   describe(count: number): readonly string[] {
-    const ops = this.#lanes.flatMap((lane) => lane.inFlightOperations());
+    const ops = this.#allLanes.flatMap((lane) => lane.inFlightOperations());
     ops.sort((a, b) => a.submittedNs - b.submittedNs);
     return ops.slice(0, count).map(describeOperation);
   }
@@ -349,7 +376,7 @@ export class Scheduler {
     }
     this.#waitingCount = 0;
     this.#heldCount = 0;
-    for (const lane of this.#lanes) lane.abandon((op) => this.#giveUp(op, reason));
+    for (const lane of this.#allLanes) lane.abandon((op) => this.#giveUp(op, reason));
     for (const controls of this.#controls) {
       for (let op = controls.shift(); op !== undefined; op = controls.shift()) {
         this.#giveUp(op, reason);
@@ -384,9 +411,9 @@ export class Scheduler {
   /** Lets operations that wait into the room that completions made. */
   #admit(queue: number): void {
     const controls = this.#controls[queue]!;
-    while (controls.length > 0 && this.#lanes[queue]!.hasControlRoom) {
+    while (controls.length > 0 && this.#allLanes[queue]!.hasControlRoom) {
       this.#planFlush();
-      this.#lanes[queue]!.push(controls.shift()!);
+      this.#allLanes[queue]!.push(controls.shift()!);
     }
     this.#admitWaiting();
   }
@@ -412,7 +439,7 @@ export class Scheduler {
 
   readonly #flush = (): void => {
     this.#flushPlanned = false;
-    for (const lane of this.#lanes) lane.publish();
+    for (const lane of this.#allLanes) lane.publish();
   };
 
   /** Once a batch and not once an operation: it costs as much as all else that submitting does. */

@@ -19,15 +19,13 @@ Status Engine::Start() {
   files_ = std::make_shared<FileTable>(options_.max_files);
 
   for (uint32_t index = 0; index < options_.queue_cpus.size(); ++index) {
-    QueueOptions queue_options;
+    QueueOptions queue_options = CommonOptions();
     queue_options.index = index;
     queue_options.depth = options_.depth;
     queue_options.cpus = options_.queue_cpus[index];
     queue_options.backend_kind = options_.backend_kind;
     queue_options.faults = options_.faults;
     if (options_.faults.seed != 0) queue_options.faults.seed += index;
-    queue_options.without_features = options_.without_features;
-    queue_options.backend_factory = options_.backend_factory;
     auto queue = std::make_shared<Queue>(queue_options, pool_, files_, listener_);
     status = Queue::Start(queue);
     if (status.ok()) status = Adopt(queue);
@@ -37,6 +35,23 @@ Status Engine::Start() {
     }
   }
   return Status::Ok();
+}
+
+QueueOptions Engine::CommonOptions() const {
+  QueueOptions common;
+  common.without_features = options_.without_features;
+  common.backend_factory = options_.backend_factory;
+  return common;
+}
+
+// Without injected faults: those are for queues whose thread waits for what a fault delays.
+std::shared_ptr<Queue> Engine::MakeDrivenQueue() const {
+  QueueOptions queue_options = CommonOptions();
+  queue_options.index = static_cast<uint32_t>(queues_.size());
+  queue_options.depth = 1;
+  queue_options.driven = true;
+  queue_options.backend_kind = BackendKind::kUring;
+  return std::make_shared<Queue>(queue_options, pool_, files_, listener_);
 }
 
 // Makes a queue that has started one of the engine's, unless the engine was stopped meanwhile.

@@ -39,6 +39,10 @@ class Engine {
   // Control thread. Makes memory and queues; on failure nothing is left running.
   Status Start();
 
+  // Any thread, once Start() has succeeded. A queue for the JavaScript thread to drive, which is
+  // that thread's alone, from its start to its end.
+  [[nodiscard]] std::shared_ptr<Queue> MakeDrivenQueue() const;
+
   // Any thread, also while Start() or another Stop() runs: then what they have begun is ended too,
   // and the stronger mode wins. Waits until all queues have ended, at most until `deadline_ns`
   // (CLOCK_MONOTONIC), and orphans those that have not. Returns how many.
@@ -50,6 +54,8 @@ class Engine {
   [[nodiscard]] const std::shared_ptr<FileTable>& files() const { return files_; }
 
  private:
+  // All that the queues have in common.
+  [[nodiscard]] QueueOptions CommonOptions() const;
   Status Adopt(const std::shared_ptr<Queue>& queue);
 
   const EngineOptions options_;

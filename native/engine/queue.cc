@@ -1,10 +1,13 @@
 #include "engine/queue.h"
 
+#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -114,6 +117,31 @@ bool Queue::End(uint64_t deadline_ns) {
   return false;
 }
 
+// --- Driven by the JavaScript thread ---
+
+Status Queue::StartDriven() {
+  armed_.store(false);  // nobody waits to be told
+  SetUp();
+  if (!start_status_.ok() || backend_->PollableFd() >= 0) return start_status_;
+  TearDown();
+  return Status::Error(ENOTSUP, "poll", "the backend " + backend_name_ + " cannot be polled");
+}
+
+void Queue::EndDriven(std::shared_ptr<Queue> queue, uint64_t deadline_ns) {
+  queue->stop_.store(StopMode::kCancel);
+  for (;;) {
+    queue->Drive();
+    if (queue->Finished()) return queue->TearDown();
+    const uint64_t now_ns = NowNs();
+    if (now_ns >= deadline_ns) break;
+    const uint64_t left_ms = ((deadline_ns - now_ns) / 1'000'000) + 1;
+    pollfd readable{.fd = queue->pollable_fd(), .events = POLLIN, .revents = 0};
+    (void)poll(&readable, 1, static_cast<int>(std::min<uint64_t>(left_ms, 1000)));
+  }
+  // Never freed, on purpose: the kernel may write to its memory for as long as the process lives.
+  (void)new std::shared_ptr<Queue>(std::move(queue));
+}
+
 // --- JavaScript thread ---
 
 bool Queue::Kick(uint32_t count) {
@@ -142,21 +170,23 @@ bool Queue::Arm() {
 void Queue::Run() {
   SetUp();
   if (!start_status_.ok()) return;
-  while (!Finished()) {
-    TakeSubmissions();
-    HashSome();
-    HandOver();
-    CopyNow();
-    const bool block = PrepareToSleep();
-    counters_.waits.Add(1);
-    const Status status = backend_->Wait(block);
-    if (block && !sleeping_.exchange(false)) counters_.wake_ups.Add(1);
-    RB_CHECK(status.ok());
-    ReapAll();
-    HashSome();
-    PublishCompletions();
-  }
+  while (!Finished()) Turn(/*may_sleep=*/true);
   TearDown();
+}
+
+void Queue::Turn(bool may_sleep) {
+  TakeSubmissions();
+  HashSome();
+  HandOver();
+  CopyNow();
+  const bool block = may_sleep && PrepareToSleep();
+  counters_.waits.Add(1);
+  const Status status = backend_->Wait(block);
+  if (block && !sleeping_.exchange(false)) counters_.wake_ups.Add(1);
+  RB_CHECK(status.ok());
+  ReapAll();
+  HashSome();
+  PublishCompletions();
 }
 
 void Queue::SetUp() {
@@ -167,6 +197,7 @@ void Queue::SetUp() {
   status = options_.backend_factory({.kind = options_.backend_kind,
                                      .max_in_flight = capacity(),
                                      .max_files = queue_files_.capacity(),
+                                     .polled = options_.driven,
                                      .faults = options_.faults,
                                      .without = options_.without_features},
                                     &backend);

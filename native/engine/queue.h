@@ -4,6 +4,11 @@
 //     op slots, Kick() ─────────▶  TakeSubmissions: copy, validate ─ (hash) ────▶ Backend
 //     Ready(), Consumed() ◀──────  Publish ◀─ (hash) ◀─ Finish: retry, continue ◀─
 //
+// A queue may also be driven: without a thread of its own, by calls of Drive() from the JavaScript
+// thread, which is its "queue thread" then. Nobody is notified and nobody woken, which is what
+// takes the time when there is one small operation to wait for; in return nothing that blocks or
+// computes may be asked of it.
+//
 // Who may call what is said by the headings below. The queue is owned through shared_ptr: by the
 // engine, and by its own thread, which may outlive the engine when a device never answers (see
 // Orphan).
@@ -54,6 +59,7 @@ struct QueueOptions {
   FaultPlan faults;
   std::vector<std::string> without_features;
   BackendFactory backend_factory = nullptr;
+  bool driven = false;
 };
 
 // For waits that may take as long as they like.
@@ -81,6 +87,24 @@ class Queue {
 
   // Starts the thread and waits until its backend stands. On failure there is no thread.
   static Status Start(const std::shared_ptr<Queue>& queue);
+
+  // --- JavaScript thread, of a driven queue, in place of the above ---
+
+  // Fails where the backend is none that an event loop can wait for.
+  Status StartDriven();
+
+  // An eventfd, to be read when it can be: then Drive() may bring completions.
+  [[nodiscard]] int pollable_fd() const { return backend_->PollableFd(); }
+
+  // One turn: takes submissions to the kernel and what the kernel has done from there.
+  void Drive() { Turn(/*may_sleep=*/false); }
+
+  // Cancels what is in flight and waits for it, at most until `deadline_ns`. After that the queue
+  // is left to the process, for as long as that lives, with everything the kernel may still write
+  // to.
+  static void EndDriven(std::shared_ptr<Queue> queue, uint64_t deadline_ns);
+
+  // --- Control thread ---
 
   // Any thread. A weaker mode than one that was asked for before changes nothing.
   void RequestStop(StopMode mode);
@@ -134,6 +158,7 @@ class Queue {
  private:
   bool WaitExited(uint64_t deadline_ns);
   void Run();
+  void Turn(bool may_sleep);
   void SetUp();
   [[nodiscard]] bool Finished() const;
   void TakeSubmissions();

@@ -63,6 +63,7 @@ struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;  // looked at by CreateBackend() alone
   uint32_t max_in_flight = 0;             // operations accepted and not yet reaped, at most
   uint32_t max_files = 0;                 // file slots
+  bool polled = false;                    // by an event loop: there is no Wait(true) and no Wake()
   FaultPlan faults = {};                  // as `kind` is
   // Features to go without although the kernel has them, by name: for tests and for
   // `RINGBOLT_DISABLE`.
@@ -95,6 +96,10 @@ class Backend {
 
   // Any thread. Ends the Wait(true) that is under way, or else the next one.
   virtual void Wake() = 0;
+
+  // Of a backend that is polled: an eventfd, written to when Wait(false) may bring results, and to
+  // be read by whoever polls it. -1 if it cannot be had.
+  [[nodiscard]] virtual int PollableFd() const { return -1; }
 
   // Tells that `slot` (< max_files) stands for `fd` from now on, or for nothing (-1).
   virtual void RegisterFile(uint32_t slot, int fd) = 0;

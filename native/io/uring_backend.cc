@@ -5,6 +5,10 @@
 // the thread. Waking: a read of an eventfd is always in flight; another thread writes to the
 // eventfd, the read completes, the wait ends. A thread sleeping in io_uring_enter() cannot miss
 // that, unlike one that polls the ring's descriptor.
+//
+// A ring that is polled by an event loop has the eventfd registered instead: the kernel writes to
+// it when there is something to work off. (The ring's own descriptor will not do: with
+// DEFER_TASKRUN a poll of it was seen to miss the first completion.)
 
 #include "io/uring_backend.h"
 
@@ -69,6 +73,7 @@ class UringBackend final : public Backend {
   size_t Reap(std::span<BackendResult> results) override;
   void Cancel(uint64_t id) override;
   void Wake() override;
+  [[nodiscard]] int PollableFd() const override { return polled_ ? wake_fd_.get() : -1; }
   void RegisterFile(uint32_t slot, int fd) override;
 
  private:
@@ -89,6 +94,7 @@ class UringBackend final : public Backend {
   uint64_t wake_value_ = 0;  // the kernel writes the eventfd's counter here
   bool wake_armed_ = false;
   bool ending_ = false;
+  bool polled_ = false;    // wake_fd_ is for the kernel to signal completions with
   bool deferred_ = false;  // DEFER_TASKRUN: completions appear only inside enter
   uint32_t in_flight_ = 0;
   uint32_t max_in_flight_ = 0;
@@ -102,15 +108,20 @@ bool IsDisabled(const BackendOptions& options, const char* feature) {
 
 Status UringBackend::Init(const BackendOptions& options) {
   max_in_flight_ = options.max_in_flight;
-  wake_fd_ = ScopedFd(eventfd(0, EFD_CLOEXEC));
+  polled_ = options.polled;
+  wake_fd_ = ScopedFd(eventfd(0, EFD_CLOEXEC | (polled_ ? EFD_NONBLOCK : 0)));
   if (!wake_fd_.valid()) return Status::FromErrno("eventfd");
   Status status = CreateRing(options);
   if (status.ok()) status = CheckOperations();
   if (!status.ok()) return status;
   RegisterRingFd(options);
   RegisterFileTable(options);
-  ArmWake();
-  return Status::Ok();
+  if (!polled_) {
+    ArmWake();
+    return Status::Ok();
+  }
+  const int result = io_uring_register_eventfd(&ring_, wake_fd_.get());
+  return result < 0 ? Status::Error(-result, "io_uring_register") : Status::Ok();
 }
 
 // The richest set of flags that this kernel takes. A current one takes all at the first try; on
@@ -262,7 +273,7 @@ void UringBackend::Prepare(io_uring_sqe* sqe, const BackendOp& op) const {
 }
 
 Status UringBackend::Wait(bool block) {
-  if (!wake_armed_ && !ending_) ArmWake();
+  if (!wake_armed_ && !ending_ && !polled_) ArmWake();
   int result = 0;
   if (block) {
     result = io_uring_submit_and_wait(&ring_, 1);

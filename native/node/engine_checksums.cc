@@ -108,8 +108,8 @@ uint64_t CopyBlock(ChecksumAlgorithm algorithm, uint8_t* to, const uint8_t* from
 
 ChecksumAreas* EngineWrap::AreasOf(uint32_t queue) const {
   if (host_ == nullptr || pool_ == nullptr) return nullptr;
-  const auto& queues = host_->engine()->queues();
-  return queue < queues.size() ? &queues[queue]->checksum_areas() : nullptr;
+  Queue* const found = host_->queue(queue);
+  return found == nullptr ? nullptr : &found->checksum_areas();
 }
 
 // prepareChecksums(queue): 0, or an errno. Before the first operation with checksums.

@@ -50,6 +50,7 @@ Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
         file.Set("size", static_cast<double>(outcome->file.size));
         file.Set("alignment", outcome->file.alignment);
         file.Set("direct", outcome->file.direct);
+        file.Set("inMemory", outcome->file.in_memory);
         file.Set("remarks", outcome->file.remarks);
         deferred.Resolve(file);
       });

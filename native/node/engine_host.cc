@@ -1,6 +1,9 @@
 #include "node/engine_host.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
@@ -34,7 +37,7 @@ bool EngineHost::Initialize() {
     Napi::Error::New(env, "no event loop").ThrowAsJavaScriptException();
     return false;
   }
-  async_ready_ = true;
+  ++open_handles_;
   async_.data = this;
   uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
 
@@ -71,21 +74,28 @@ void EngineHost::Dispose(uint64_t wait_ns) {
   const uint64_t deadline_ns = NowNs() + wait_ns;
   (void)control_.Stop(deadline_ns);
   (void)engine_->Stop(StopMode::kCancel, deadline_ns);
+  if (driven_ != nullptr) {
+    uv_poll_stop(&poll_);
+    Queue::EndDriven(std::exchange(driven_, nullptr), deadline_ns);
+  }
 
   if (!in_callback_) CloseHandle();
 }
 
 void EngineHost::CloseHandle() {
   if (async_context_ != nullptr) napi_async_destroy(env_, async_context_);
-  if (!async_ready_) {
+  if (open_handles_ == 0) {
     delete this;
     return;
   }
-  uv_close(reinterpret_cast<uv_handle_t*>(&async_), [](uv_handle_t* handle) {
+  const auto closed = [](uv_handle_t* handle) {
     auto* host = static_cast<EngineHost*>(handle->data);
+    if (--host->open_handles_ > 0) return;
     if (host->hook_ != nullptr) napi_remove_async_cleanup_hook(host->hook_);
     delete host;
-  });
+  };
+  uv_close(reinterpret_cast<uv_handle_t*>(&async_), closed);
+  if (poll_.data != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(&poll_), closed);
 }
 
 void EngineHost::OnReady() { uv_async_send(&async_); }
@@ -97,10 +107,56 @@ void EngineHost::Post(std::function<void()> run, std::function<void()> done) {
 }
 
 bool EngineHost::Kick(uint32_t queue, uint32_t count) {
-  if (sealed_ || queue >= engine_->queues().size()) return false;
+  if (sealed_ || queue >= engine_->queues().size()) return false;  // the driven one has Drive()
   const bool kicked = engine_->queues()[queue]->Kick(count);
   if (kicked && !busy_) UpdateBusy();
   return kicked;
+}
+
+Queue* EngineHost::queue(uint32_t index) const {
+  const auto& queues = engine_->queues();
+  if (index < queues.size()) return queues[index].get();
+  return index == queues.size() ? driven_.get() : nullptr;
+}
+
+Status EngineHost::StartDriven() {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env_, &loop) != napi_ok) return Status::Error(ENOTSUP, "uv_loop");
+  auto queue = engine_->MakeDrivenQueue();
+  Status status = queue->StartDriven();
+  if (!status.ok()) return status;
+  const int error = uv_poll_init(loop, &poll_, queue->pollable_fd());
+  if (error != 0) {
+    Queue::EndDriven(std::move(queue), kNoDeadline);  // it has never been given any work
+    return Status::Error(-error, "uv_poll_init");
+  }
+  ++open_handles_;
+  poll_.data = this;
+  driven_ = std::move(queue);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int /*status*/, int /*events*/) {
+    static_cast<EngineHost*>(handle->data)->OnPoll();
+  });
+  return Status::Ok();
+}
+
+int32_t EngineHost::Drive(uint32_t count, bool deliver) {
+  if (sealed_ || driven_ == nullptr || !driven_->Kick(count)) return -1;
+  driven_->Drive();
+  const uint32_t ready = driven_->Ready();
+  if (deliver && ready > 0) {
+    (void)DeliverFrom(static_cast<uint32_t>(engine_->queues().size()), ready);
+  }
+  if (!disposed_) UpdateBusy();
+  return static_cast<int32_t>(ready);
+}
+
+// Also signalled for what Drive() has delivered by now.
+void EngineHost::OnPoll() {
+  if (disposed_) return;
+  uint64_t signals = 0;
+  (void)!read(driven_->pollable_fd(), &signals, sizeof signals);
+  if (driven_->outstanding() > 0) OnAsync();
 }
 
 void EngineHost::OnAsync() {
@@ -125,19 +181,26 @@ void EngineHost::OnAsync() {
 
 void EngineHost::DeliverAll() {
   if (sealed_) return;
-  const auto& queues = engine_->queues();
-  const auto count = static_cast<uint32_t>(queues.size());
+  const auto count = static_cast<uint32_t>(engine_->queues().size());
   uint32_t room = kMaxDelivery;
+  if (driven_ != nullptr && driven_->outstanding() > 0) {
+    driven_->Drive();
+    room -= DeliverFrom(count, room);
+  }
   for (uint32_t i = 0; i < count && room > 0; ++i) {
-    const uint32_t index = (first_queue_ + i) % count;
-    const uint32_t ready = std::min(queues[index]->Ready(), room);
-    if (ready == 0) continue;
-    owner_->Deliver(env_, index, ready);
-    // Before any promise reaction runs: what those submit needs the room in the ring.
-    queues[index]->Consumed(ready);
-    room -= ready;
+    room -= DeliverFrom((first_queue_ + i) % count, room);
   }
   if (count > 0) first_queue_ = (first_queue_ + 1) % count;
+}
+
+uint32_t EngineHost::DeliverFrom(uint32_t index, uint32_t room) {
+  Queue* const from = queue(index);
+  const uint32_t ready = std::min(from->Ready(), room);
+  if (ready == 0) return 0;
+  owner_->Deliver(env_, index, ready);
+  // Before any promise reaction runs: what those submit needs the room in the ring.
+  if (!disposed_) from->Consumed(ready);
+  return ready;
 }
 
 // True if completions are waiting that nobody will be notified of.
@@ -154,6 +217,7 @@ void EngineHost::UpdateBusy() {
   bool busy = control_pending_ > 0;
   if (!sealed_) {
     for (const auto& queue : engine_->queues()) busy |= queue->outstanding() > 0;
+    busy |= driven_ != nullptr && driven_->outstanding() > 0;
   }
   if (busy == busy_) return;
   busy_ = busy;

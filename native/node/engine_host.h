@@ -23,6 +23,7 @@
 
 #include "engine/control_thread.h"
 #include "engine/engine.h"
+#include "engine/queue.h"
 
 namespace ringbolt {
 
@@ -56,9 +57,22 @@ class EngineHost final : public CompletionListener {
 
   [[nodiscard]] const std::shared_ptr<Engine>& engine() const { return engine_; }
 
+  // Null if there is no such queue. Those of the engine come first, then the one that this host
+  // drives.
+  [[nodiscard]] Queue* queue(uint32_t index) const;
+
   // False if the queue does not exist, was told to end, or would have more outstanding than it
   // holds.
   bool Kick(uint32_t queue, uint32_t count);
+
+  // Makes the queue that this thread drives: it is polled by the event loop itself, which spares
+  // the way to another thread and back. Once Start() has succeeded.
+  Status StartDriven();
+  [[nodiscard]] const Queue* driven() const { return driven_.get(); }
+
+  // Kicks that queue, takes a turn in it and, if `deliver`, delivers what is ready, before this
+  // returns. -1 for what Kick() refuses, else how many completions that were, or would have been.
+  int32_t Drive(uint32_t count, bool deliver);
 
   // After this, Kick() refuses.
   void Seal() { sealed_ = true; }
@@ -77,7 +91,9 @@ class EngineHost final : public CompletionListener {
 
   bool Initialize();
   void OnAsync();
+  void OnPoll();
   void DeliverAll();
+  uint32_t DeliverFrom(uint32_t index, uint32_t room);
   bool RearmAll();
   void UpdateBusy();
   void CloseHandle();
@@ -86,6 +102,8 @@ class EngineHost final : public CompletionListener {
   const napi_env env_;
   Owner* owner_;
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Queue> driven_;
+  uv_poll_t poll_{};  // on driven_'s descriptor
   ControlThread control_;
   uv_async_t async_{};
   napi_async_context async_context_ = nullptr;
@@ -96,7 +114,7 @@ class EngineHost final : public CompletionListener {
   bool busy_ = false;
   bool disposed_ = false;
   bool in_callback_ = false;  // the handle must not be closed under an open callback scope
-  bool async_ready_ = false;
+  uint32_t open_handles_ = 0;
 };
 
 }  // namespace ringbolt

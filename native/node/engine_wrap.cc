@@ -92,6 +92,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::OpenFile>("openFile"),
                          InstanceMethod<&EngineWrap::CloseFile>("closeFile"),
                          InstanceMethod<&EngineWrap::ChangeSpace>("changeSpace"),
+                         InstanceMethod<&EngineWrap::StartDriven>("startDriven"),
                          InstanceMethod<&EngineWrap::QueueBlocks>("queueBlocks"),
                          InstanceMethod<&EngineWrap::QueueStats>("queueStats"),
                          InstanceMethod<&EngineWrap::SlabBuffer>("slabBuffer"),
@@ -100,6 +101,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::ReclaimSlab>("reclaimSlab"),
                          InstanceMethod<&EngineWrap::PoolStats>("poolStats"),
                          hot("kick", Kick),
+                         hot("drive", Drive),
                          hot("acquireSlab", AcquireSlab),
                          hot("releaseSlab", ReleaseSlab),
                          hot("prepareChecksums", PrepareChecksums),
@@ -250,17 +252,35 @@ Napi::Value EngineWrap::Abandon(const Napi::CallbackInfo& info) {
 
 // --- Queues ---
 
+// Null, and mostly an exception, where that names no queue.
+const Queue* EngineWrap::ReadQueue(const Napi::Value& value) const {
+  if (pool_ == nullptr) return nullptr;
+  const auto count = static_cast<double>(host_->engine()->queues().size());
+  const double last = host_->driven() == nullptr ? count - 1 : count;
+  double index = 0;
+  if (!ReadInteger(value, "queue", 0, last, &index)) return nullptr;
+  return host_->queue(static_cast<uint32_t>(index));
+}
+
+// startDriven(): makes the queue behind the last one, which this thread drives itself; { errno,
+// syscall, detail, features }.
+Napi::Value EngineWrap::StartDriven(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!MayPost(env)) return env.Undefined();
+  if (pool_ == nullptr || host_->driven() != nullptr) {
+    Napi::Error::New(env, "startDriven() once, on a started engine").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return FailureToJs(env, host_->StartDriven());
+}
+
 // queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers.
 Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  double index = 0;
   if (!Alive(env)) return env.Undefined();
-  const auto& queues = host_->engine()->queues();
-  if (pool_ == nullptr ||
-      !ReadInteger(info[0], "queue", 0, static_cast<double>(queues.size()) - 1, &index)) {
-    return env.Undefined();
-  }
-  const Queue& queue = *queues[static_cast<size_t>(index)];
+  const Queue* const found = ReadQueue(info[0]);
+  if (found == nullptr) return env.Undefined();
+  const Queue& queue = *found;
   napi_value submissions =
       ExternalBuffer(env, queue.submission_block().get(), queue.capacity() * sizeof(OpSlot),
                      queue.submission_block());
@@ -283,16 +303,22 @@ napi_value EngineWrap::Kick(napi_env env, napi_callback_info info) {
       env, self != nullptr && self->host_ != nullptr && self->host_->Kick(numbers[0], numbers[1]));
 }
 
+// drive(count, deliver): kicks and turns the driven queue; see EngineHost::Drive().
+napi_value EngineWrap::Drive(napi_env env, napi_callback_info info) {
+  uint32_t numbers[2];
+  EngineWrap* self = ReadHotCall(env, info, numbers);
+  const bool ready = self != nullptr && self->host_ != nullptr;
+  napi_value result = nullptr;
+  napi_create_int32(env, ready ? self->host_->Drive(numbers[0], numbers[1] == 1) : -1, &result);
+  return result;
+}
+
 // queueStats(queue, out: Float64Array): fills `out` as stats_layout.h says.
 Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  double index = 0;
   if (!Alive(env)) return env.Undefined();
-  const auto& queues = host_->engine()->queues();
-  if (pool_ == nullptr ||
-      !ReadInteger(info[0], "queue", 0, static_cast<double>(queues.size()) - 1, &index)) {
-    return env.Undefined();
-  }
+  const Queue* const queue = ReadQueue(info[0]);
+  if (queue == nullptr) return env.Undefined();
   if (!info[1].IsTypedArray() ||
       info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array ||
       info[1].As<Napi::TypedArray>().ElementLength() < kQueueStatsNumbers) {
@@ -300,7 +326,7 @@ Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
         .ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  WriteQueueStats(*queues[static_cast<size_t>(index)], info[1].As<Napi::Float64Array>().Data());
+  WriteQueueStats(*queue, info[1].As<Napi::Float64Array>().Data());
   return env.Undefined();
 }
 

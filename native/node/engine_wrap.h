@@ -32,6 +32,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value OpenFile(const Napi::CallbackInfo& info);
   Napi::Value CloseFile(const Napi::CallbackInfo& info);
   Napi::Value ChangeSpace(const Napi::CallbackInfo& info);
+  Napi::Value StartDriven(const Napi::CallbackInfo& info);
   Napi::Value QueueBlocks(const Napi::CallbackInfo& info);
   Napi::Value QueueStats(const Napi::CallbackInfo& info);
   Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
@@ -42,6 +43,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
 
   // Called for every batch or lease: plain N-API, without the wrapper's cost.
   static napi_value Kick(napi_env env, napi_callback_info info);
+  static napi_value Drive(napi_env env, napi_callback_info info);
   static napi_value AcquireSlab(napi_env env, napi_callback_info info);
   static napi_value ReleaseSlab(napi_env env, napi_callback_info info);
   // In engine_checksums.cc.
@@ -53,6 +55,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
 
   // Null if there is no such queue, or none at all.
   [[nodiscard]] ChecksumAreas* AreasOf(uint32_t queue) const;
+
+  [[nodiscard]] const Queue* ReadQueue(const Napi::Value& value) const;
 
   // Throws and returns false if the engine has ended.
   bool Alive(Napi::Env env) const;
