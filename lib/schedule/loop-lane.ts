@@ -20,6 +20,9 @@ export class LoopLane {
   readonly #native: NativeEngine;
   /** Pushed in this tick, alone so far. */
   #candidate: Operation | undefined;
+  /** Of the last one. */
+  #bytes = 0;
+  /** In this turn of the event loop, delivered at once. */
   #spent = 0;
 
   /** `queue`: the index of the native engine's driven queue. */
@@ -61,21 +64,22 @@ export class LoopLane {
   }
 
   #drive(count: number): boolean {
-    const bytes = this.#candidate?.length ?? 0;
+    this.#bytes = this.#candidate?.length ?? 1;
     this.#candidate = undefined;
-    const affordable = this.#spent + bytes <= COPY_BYTES_PER_TURN;
+    const affordable = this.#spent + this.#bytes <= COPY_BYTES_PER_TURN;
     const ready = this.#native.drive(count, affordable ? 1 : 0);
-    if (ready > 0) this.#spend(bytes);
+    if (affordable && ready > 0) this.#spend();
     return ready >= 0;
   }
 
-  #spend(bytes: number): void {
+  #spend(): void {
     if (this.#spent === 0) setImmediate(this.#nextTurn);
-    this.#spent += Math.max(bytes, 1);
+    this.#spent += this.#bytes;
   }
 
+  /** What could not be delivered for want of a turn is waiting for it. */
   readonly #nextTurn = (): void => {
     this.#spent = 0;
-    if (this.lane.isBusy) this.#native.drive(0, 1);
+    if (this.lane.isBusy && this.#native.drive(0, 1) > 0) this.#spend();
   };
 }

@@ -40,6 +40,14 @@ bool WantsChecksums(const OpSlot& slot) {
   return ((slot.flags >> kFlagAlgorithmShift) & kFlagAlgorithmMask) != 0;
 }
 
+// Never freed, on purpose: the kernel may write to its memory for as long as the process lives.
+void LeaveToProcess(std::shared_ptr<Queue> queue) {
+  static auto* const mutex = new std::mutex;
+  static auto* const left = new std::vector<std::shared_ptr<Queue>>;
+  const std::lock_guard lock(*mutex);
+  left->push_back(std::move(queue));
+}
+
 }  // namespace
 
 Queue::Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
@@ -138,8 +146,7 @@ void Queue::EndDriven(std::shared_ptr<Queue> queue, uint64_t deadline_ns) {
     pollfd readable{.fd = queue->pollable_fd(), .events = POLLIN, .revents = 0};
     (void)poll(&readable, 1, static_cast<int>(std::min<uint64_t>(left_ms, 1000)));
   }
-  // Never freed, on purpose: the kernel may write to its memory for as long as the process lives.
-  (void)new std::shared_ptr<Queue>(std::move(queue));
+  LeaveToProcess(std::move(queue));
 }
 
 // --- JavaScript thread ---

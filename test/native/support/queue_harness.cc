@@ -1,16 +1,33 @@
 #include "support/queue_harness.h"
 
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <chrono>
 
 namespace ringbolt::test {
 
-QueueHarness::QueueHarness(BackendFactory factory, uint32_t depth) {
+void QueueHarness::MakeParts() {
   std::shared_ptr<Arena> arena;
   REQUIRE(Arena::Create({.bytes = size_t{4} << 20, .huge_pages = false}, &arena).ok());
   pool_ = std::make_shared<SlabPool>(arena, std::vector<uint32_t>{4096, 65536, 1U << 20});
   files_ = std::make_shared<FileTable>(16);
+}
+
+QueueHarness::QueueHarness(BackendFactory factory, Driven /*driven*/) : driven_(true) {
+  MakeParts();
+  QueueOptions options;
+  options.depth = 1;
+  options.driven = true;
+  options.backend_factory = factory;
+  queue_ = std::make_shared<Queue>(options, pool_, files_, this);
+  start_status_ = queue_->StartDriven();
+  ended_ = !start_status_.ok();
+}
+
+QueueHarness::QueueHarness(BackendFactory factory, uint32_t depth) {
+  MakeParts();
   QueueOptions options;
   options.depth = depth;
   options.backend_factory = factory;
@@ -21,6 +38,10 @@ QueueHarness::QueueHarness(BackendFactory factory, uint32_t depth) {
 
 QueueHarness::~QueueHarness() {
   if (ended_) return;
+  if (driven_) {
+    Queue::EndDriven(std::move(queue_), kNoDeadline);
+    return;
+  }
   queue_->RequestStop(StopMode::kDrain);
   CHECK(queue_->End(kNoDeadline));
 }
@@ -33,6 +54,7 @@ void QueueHarness::Put(const OpSlot& slot) {
 bool QueueHarness::Kick() {
   const bool kicked = queue_->Kick(put_);
   put_ = 0;
+  if (driven_ && kicked) queue_->Drive();
   return kicked;
 }
 
@@ -44,7 +66,16 @@ std::vector<CompletionSlot> QueueHarness::Collect(uint32_t count) {
       collected.push_back(queue_->completion_block()[(head_++) & (queue_->capacity() - 1)]);
     }
     queue_->Consumed(ready);
-    if (collected.size() >= count || !queue_->Arm()) continue;
+    if (collected.size() >= count) break;
+    if (driven_) {
+      pollfd readable{.fd = queue_->pollable_fd(), .events = POLLIN, .revents = 0};
+      REQUIRE(poll(&readable, 1, 60'000) == 1);
+      uint64_t signals = 0;
+      REQUIRE(read(queue_->pollable_fd(), &signals, sizeof signals) == sizeof signals);
+      queue_->Drive();
+      continue;
+    }
+    if (!queue_->Arm()) continue;
     std::unique_lock lock(mutex_);
     // A lost notification must fail the test instead of hanging it.
     REQUIRE(changed_.wait_for(lock, std::chrono::seconds(60), [&] { return ready_; }));

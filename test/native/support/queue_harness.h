@@ -16,6 +16,10 @@ namespace ringbolt::test {
 class QueueHarness final : public CompletionListener {
  public:
   explicit QueueHarness(BackendFactory factory, uint32_t depth = 128);
+  // Without a thread: the test's drives it.
+  static constexpr struct Driven {
+  } kDriven{};
+  QueueHarness(BackendFactory factory, Driven);
   // Drains, unless the test has ended the queue itself.
   ~QueueHarness() override;
 
@@ -23,6 +27,7 @@ class QueueHarness final : public CompletionListener {
   const std::shared_ptr<Queue>& shared() { return queue_; }
   SlabPool& pool() { return *pool_; }
   FileTable& files() { return *files_; }
+  [[nodiscard]] const Status& start_status() const { return start_status_; }
 
   // Writes the next unpublished slot.
   void Put(const OpSlot& slot);
@@ -37,6 +42,11 @@ class QueueHarness final : public CompletionListener {
   FileHandle Install(int fd, const FileTraits& traits = {});
 
   void ForgetQueue() { ended_ = true; }
+  // For good; the queue lives on only if something else holds on to it.
+  void DropQueue() {
+    ended_ = true;
+    queue_.reset();
+  }
 
   void OnReady() override;
 
@@ -44,6 +54,10 @@ class QueueHarness final : public CompletionListener {
   std::shared_ptr<SlabPool> pool_;
   std::shared_ptr<FileTable> files_;
   std::shared_ptr<Queue> queue_;
+  void MakeParts();
+
+  Status start_status_;
+  bool driven_ = false;
   uint32_t tail_ = 0;
   uint32_t head_ = 0;
   uint32_t put_ = 0;
