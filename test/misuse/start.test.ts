@@ -30,6 +30,11 @@ const INTEGERS: readonly [string, readonly number[], (value: unknown) => unknown
   ['options.queues', [-1, 0, 257, 2 ** 53], (queues) => ({ queues })],
   ['options.depth', [-1, 0, 16385, 2 ** 32, 2 ** 53], (depth) => ({ depth })],
   ['options.maxQueued', [-1, 2 ** 24 + 1, 2 ** 53], (maxQueued) => ({ maxQueued })],
+  [
+    'options.maxIoBytes',
+    [-4096, 0, 1, 4095, 4097, 2 ** 20 + 512, 2 ** 26 + 4096, 2 ** 53],
+    (maxIoBytes) => ({ maxIoBytes }),
+  ],
   ['options.maxFiles', [-1, 0, 65537, 2 ** 53], (maxFiles) => ({ maxFiles })],
   [
     'options.pool.bytes',
