@@ -123,7 +123,6 @@ export class Split implements Sink {
     if (reads && whole.sink.answersReadsAtOnce && this.#running.size > 0) {
       const { sink } = whole;
       whole.sink = silentSink;
-      whole.interrupts?.delete(whole);
       this.#tell(sink);
       whole.checksums = undefined;
     }
