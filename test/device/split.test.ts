@@ -244,6 +244,57 @@ describe.each([1, 3])('with %d queues', (queues) => {
   });
 });
 
+/** Where no file can reach: EFBIG. */
+const TOO_FAR = Number.MAX_SAFE_INTEGER - 2 * MIB + 1;
+
+describe('in a batch with one that fails', () => {
+  const QUEUES = [
+    [1, 1],
+    [2, 128],
+  ] as const;
+  const FAILED = { code: 'EFBIG', offset: TOO_FAR, length: MIB, bytesDone: 0 };
+
+  async function batch(queues: number, depth: number) {
+    const { engine, file, name, contents } = await stage({ queues, depth });
+    const transfers = [0, TOO_FAR, 2 * MIB, 4 * MIB].map((offset) => {
+      const { lease, data } = filled(engine, MIB);
+      return { offset, buffer: lease, data };
+    });
+    const releaseAll = () => {
+      for (const { buffer } of transfers) buffer.release(); // not busy
+      expect(engine.pool.stats().bytesInUse).toBe(0);
+      expect(engine.stats().waiting).toBe(0);
+    };
+    return { file, name, contents, transfers, releaseAll };
+  }
+
+  it.each(QUEUES)('each is told what came of it, %d queues of depth %d', async (queues, depth) => {
+    const { file, name, contents, transfers, releaseAll } = await batch(queues, depth);
+    const { bytesTotal, transferred, errors } = await file.writeBatch(transfers, {
+      onError: 'collect',
+    });
+    expect([bytesTotal, ...transferred]).toEqual([3 * MIB, MIB, 0, MIB, MIB]);
+    expect([...errors.keys()]).toEqual([1]);
+    expect(errors.get(1)).toMatchObject(FAILED);
+    for (const { offset, data } of transfers) if (offset < TOO_FAR) data.copy(contents, offset);
+    expect(readFileSync(name).equals(contents)).toBe(true);
+    releaseAll();
+  });
+
+  it.each(QUEUES)('the others end early, %d queues of depth %d', async (queues, depth) => {
+    const { file, name, contents, transfers, releaseAll } = await batch(queues, depth);
+    const writes = file.writeBatch(transfers, { onError: 'abort' });
+    await expect(writes).rejects.toMatchObject(FAILED);
+    for (const { offset, data } of transfers) {
+      if (offset < TOO_FAR) partsWritten(name, offset, data, contents);
+    }
+    // With one place the first has ended by then, and those behind never begin.
+    const behind = readFileSync(name).subarray(2 * MIB);
+    if (depth === 1) expect(behind.equals(contents.subarray(2 * MIB))).toBe(true);
+    releaseAll();
+  });
+});
+
 it('counts once while it waits, and none of its parts is refused, however shallow the queue', async () => {
   const { engine, file, contents } = await stage({ depth: 1, maxQueued: 2 });
   const [first, second, third] = [MIB, MIB, MIB].map((bytes) => engine.pool.acquire(bytes));

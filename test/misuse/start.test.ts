@@ -133,7 +133,13 @@ describe('Engine.start refuses', () => {
 describe('Engine.start', () => {
   it('leaves it to the machine what is undefined', async () => {
     const pool = { bytes: undefined, classes: undefined, hugePages: undefined };
-    await start({ queues: undefined, depth: undefined, maxQueued: undefined, affinity: undefined });
+    await start({
+      queues: undefined,
+      depth: undefined,
+      maxQueued: undefined,
+      maxIoBytes: undefined,
+      affinity: undefined,
+    });
     await start({ pool: undefined });
     await start({ pool });
   });
