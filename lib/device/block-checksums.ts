@@ -16,6 +16,7 @@ import {
   LAYOUT,
 } from '../native.js';
 import type { ChecksumPlan } from '../schedule/operation.js';
+import { leastCommonMultiple } from '../schedule/split.js';
 import {
   checkInteger,
   checkOneOf,
@@ -90,6 +91,8 @@ export interface Cutting {
   readonly fileBlockSize: number;
   /** Of a piece, at most. */
   readonly maxBytes: number;
+  /** The same, unless whole blocks are larger. */
+  readonly maxIoBytes: number;
 }
 
 const PROPERTIES = [
@@ -301,14 +304,18 @@ function checkBlockCount(length: number, blockSize: number): void {
  */
 export function pieceBytesFor(
   length: number,
-  { fileBlockSize, maxBytes }: Cutting,
+  { fileBlockSize, maxBytes, maxIoBytes }: Cutting,
   checksumBlockSize: number | undefined,
 ): number {
-  if (checksumBlockSize === undefined) return maxBytes - (maxBytes % fileBlockSize);
+  if (checksumBlockSize === undefined) {
+    return wholeBlocks(Math.min(maxBytes, maxIoBytes), fileBlockSize);
+  }
   const limit = Math.min(maxBytes, checksumBlockSize * LAYOUT.checksumBlocks);
-  if (length <= limit) return limit - (limit % fileBlockSize);
+  const wanted = Math.min(limit, maxIoBytes);
+  if (length <= wanted) return wanted - (wanted % fileBlockSize);
   const common = leastCommonMultiple(fileBlockSize, checksumBlockSize);
-  if (common <= limit) return limit - (limit % common);
+  if (common <= limit) return wholeBlocks(wanted, common);
+  if (length <= limit) return limit - (limit % fileBlockSize);
   throw ringboltError(
     'ERR_RINGBOLT_UNSUPPORTED',
     `${length} bytes cannot be copied in pieces of whole blocks of ${checksumBlockSize} bytes for checksums and ` +
@@ -316,10 +323,9 @@ export function pieceBytesFor(
   );
 }
 
-function leastCommonMultiple(a: number, b: number): number {
-  let [larger, smaller] = [a, b];
-  while (smaller > 0) [larger, smaller] = [smaller, larger % smaller];
-  return (a / larger) * b;
+/** As much as `bytes` hold of them, and at least one. */
+function wholeBlocks(bytes: number, blockSize: number): number {
+  return Math.max(blockSize, bytes - (bytes % blockSize));
 }
 
 /** Nothing, for parts without checksums. */

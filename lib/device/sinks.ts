@@ -58,7 +58,7 @@ export function interruptedError(reason: Error, details: ErrorDetails): Error {
 export function takeOutcome(op: Operation, result: number, bytesDone: number): Error | undefined {
   const { file } = op;
   if (op.kind === OpKind.write && file !== undefined && bytesDone > 0) {
-    file.size = Math.max(file.size, op.offset + bytesDone);
+    file.grow(op.offset + bytesDone);
   }
   // Before the rest: that data is not as expected, or an array gone, says nothing of what was written before.
   if (op.problem !== undefined) return Object.assign(op.problem, { bytesDone });

@@ -156,7 +156,9 @@ export class Transfers {
 
   /** Where copied memory may be cut. */
   get #cutting(): Cutting {
-    return { fileBlockSize: this.#blockSize, maxBytes: this.#host.copier.pieceBytes };
+    const { copier, scheduler } = this.#host;
+    const { pieceBytes: maxBytes } = copier;
+    return { fileBlockSize: this.#blockSize, maxBytes, maxIoBytes: scheduler.maxIoBytes };
   }
 
   #place(

@@ -49,6 +49,8 @@ export interface EngineInfo {
   /** What was tried before it, for any queue. Empty where the best was had, or a backend was named. */
   readonly passedOver: readonly PassedOver[];
   readonly depth: number;
+  /** Larger reads and writes are done in parts. */
+  readonly maxIoBytes: number;
   /** What makes it unfit for real data: faults that are injected for a test. Empty in every service. */
   readonly remarks: string;
   readonly queues: readonly QueueInfo[];
@@ -74,6 +76,7 @@ export function describeEngine(
     backend: got.queues[0]!.backend,
     passedOver: describePassedOver(got),
     depth: options.depth,
+    maxIoBytes: options.maxIoBytes,
     remarks: options.faults === undefined ? '' : faultsRemark(options.faults),
     queues: got.queues.map((queue, index) => {
       const { node, cpus } = asked[index]!;

@@ -35,6 +35,13 @@ export interface EngineOptions {
   readonly depth?: number;
   /** Operations that may wait for room in a queue, before further ones are refused. Default 16384. */
   readonly maxQueued?: number;
+  /**
+   * Reads and writes of leases that are larger go to the kernel in parts, each to the queue with the least in flight, and settle as
+   * one; copied memory goes in pieces no larger than this. A multiple of 4096. Default 1 MiB. Parts are whole blocks, of
+   * the file and of checksums, and larger than this where one block is. A write with `expected` checksums is never
+   * split: all of it is compared before any of it is written.
+   */
+  readonly maxIoBytes?: number;
   /** Files open at once, 1 to 65536. Default 1024. */
   readonly maxFiles?: number;
   /**
@@ -78,10 +85,13 @@ export interface OpenOptions {
 
 const MAX_QUEUES = 256;
 const MAX_QUEUED = 2 ** 24;
+const IO_UNIT_BYTES = 4096;
 const MAX_FILES = 65536;
 const MAX_CPU = 8191;
 const MAX_POOL_BYTES = 2 ** 36;
 const MAX_SLAB_BYTES = 64 * 2 ** 20;
+/** The largest slab of the default classes: what is larger was asked for. */
+const DEFAULT_IO_BYTES = 2 ** 20;
 const DEFAULT_CLASSES = Array.from({ length: 9 }, (_, power) => LAYOUT.slabUnitBytes * 2 ** power);
 
 /** Options with every default filled in. */
@@ -89,6 +99,7 @@ export interface ResolvedEngineOptions {
   readonly queues: number;
   readonly depth: number;
   readonly maxQueued: number;
+  readonly maxIoBytes: number;
   readonly maxFiles: number;
   readonly backend: BackendKind;
   readonly faults: NativeFaultPlan | undefined;
@@ -105,6 +116,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     'queues',
     'depth',
     'maxQueued',
+    'maxIoBytes',
     'maxFiles',
     'backend',
     'affinity',
@@ -122,6 +134,11 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
   checkInteger('options.depth', depth, 1, LAYOUT.maxDepth);
   checkInteger('options.maxQueued', maxQueued, 0, MAX_QUEUED);
   checkInteger('options.maxFiles', maxFiles, 1, MAX_FILES);
+  const { maxIoBytes = DEFAULT_IO_BYTES } = options;
+  checkInteger('options.maxIoBytes', maxIoBytes, IO_UNIT_BYTES, MAX_SLAB_BYTES);
+  if (maxIoBytes % IO_UNIT_BYTES !== 0) {
+    throw outOfRange('options.maxIoBytes', `a multiple of ${IO_UNIT_BYTES}`, maxIoBytes);
+  }
   if (lists !== undefined && lists.length !== queues) {
     throw invalidValue(
       'options.affinity',
@@ -133,6 +150,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     queues,
     depth,
     maxQueued,
+    maxIoBytes,
     maxFiles,
     backend: resolveBackend(options.backend),
     faults: faultsOf(options),

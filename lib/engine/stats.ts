@@ -16,7 +16,10 @@ export interface LatencyStats {
   readonly total: LatencySummary;
 }
 
-/** Operations of one class. Failed ones count too, with the bytes they did. */
+/**
+ * Operations of one class, as queues have them: of a transfer larger than `maxIoBytes` or copied, each part. Failed ones count
+ * too, with the bytes they did.
+ */
 export interface ClassStats {
   readonly readsTotal: number;
   readonly writesTotal: number;
@@ -62,7 +65,7 @@ export interface QueueStats {
 export interface EngineStats {
   /** Milliseconds since the engine started. */
   readonly uptimeMs: number;
-  /** Operations that wait in JavaScript for room in a queue. */
+  /** Operations that wait in JavaScript for room in a queue; one in parts counts as one until its last has begun. */
   readonly waiting: number;
   readonly classes: Readonly<Record<IoClass, ClassStats>>;
   readonly queues: readonly QueueStats[];

@@ -135,7 +135,7 @@ export class Lane {
     this.#slotDoubles[double + 3] = op.submittedNs;
     words[word + 8] = op.length;
     words[word + 9] = op.unit;
-    words[word + 10] = 0;
+    words[word + 10] = op.slabOffset;
     if (op.checksums !== undefined) this.#putChecksums(op, op.checksums, index, slot);
 
     this.#tail = (this.#tail + 1) >>> 0;

@@ -6,11 +6,15 @@ import { OpKind, type NativeFile } from '../native.js';
 import type { Interrupt, Interruptible } from './interrupt.js';
 import type { Lane } from './lane.js';
 import type { RateLimiter } from './rate-limiter.js';
+import type { Split } from './split.js';
 import type { WaitingList } from './waiting-list.js';
 
 /** Scheduling classes, in order of priority. */
 export const IO_CLASSES = ['foreground', 'background'] as const;
 export type IoClass = (typeof IO_CLASSES)[number];
+
+/** What there is to know of a file that native code has opened. */
+type OpenedFile = Pick<NativeFile, 'slot' | 'generation' | 'alignment' | 'size' | 'inMemory'>;
 
 /** An open file: as the queues know it, and what is under way on it. */
 export class FileRef {
@@ -19,6 +23,8 @@ export class FileRef {
   readonly generation: number;
   /** Whether the kernel reads without blocking who asks it to: not where its memory may be swapped out. */
   readonly readsWithoutBlocking: boolean;
+  /** Offsets and lengths are multiples of it. */
+  readonly blockSize: number;
   /** Bytes; grows with writes past the end. */
   size: number;
   /** No further operations. */
@@ -30,12 +36,18 @@ export class FileRef {
   #underWay = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(path: string, opened: Pick<NativeFile, 'slot' | 'generation' | 'size' | 'inMemory'>) {
+  constructor(path: string, opened: OpenedFile) {
     this.path = path;
     this.slot = opened.slot;
     this.generation = opened.generation;
     this.readsWithoutBlocking = !opened.inMemory;
+    this.blockSize = opened.alignment;
     this.size = opened.size;
+  }
+
+  /** Something was written, up to byte `end`. */
+  grow(end: number): void {
+    this.size = Math.max(this.size, end);
   }
 
   begin(): void {
@@ -86,6 +98,14 @@ const unset: Sink = {
   },
 };
 
+/** Nobody is told: the answer was given before, or none is wanted. */
+export const silentSink: Sink = {
+  answersReadsAtOnce: false,
+  settle() {
+    // See above.
+  },
+};
+
 /** What an operation needs of its scheduler. */
 interface Interrupter {
   interrupt(op: Operation, reason: Error): void;
@@ -101,6 +121,8 @@ export class Operation implements Interruptible {
   offset = 0;
   length = 0;
   unit = 0;
+  /** Of a part: where in the slab its memory begins. */
+  slabOffset = 0;
   /** Of a cancellation: the token of the operation it is for. */
   target = 0;
   submittedNs = 0;
@@ -114,6 +136,8 @@ export class Operation implements Interruptible {
   /** The queue that has it, if one does, and what it is called there. */
   lane: Lane | undefined = undefined;
   token = 0;
+  /** Its parts, if it is done in several. */
+  split: Split | undefined = undefined;
   /** The caller's signal and deadline, if there are any. */
   interrupts: Interrupt | undefined = undefined;
   /** Why it is to end early: what it ends with if that succeeds (-ECANCELED). */
@@ -144,6 +168,8 @@ export class Operation implements Interruptible {
     this.sink = unset;
     this.lease = undefined;
     this.lane = undefined;
+    this.split = undefined;
+    this.slabOffset = 0;
     this.interrupts = undefined;
     this.interruptReason = undefined;
     this.resolve = undefined;

@@ -5,6 +5,8 @@
 //                                   ▼                   │ as completions make room, foreground first
 //                              waiting, by class ───────┘
 //
+// One that is larger than maxIoBytes becomes several operations on its way into the lanes, which settle as one (see split.ts).
+//
 // Operations of one tick stay together: a lane that has begun a batch is filled until it publishes, and the next batch
 // begins on the lane with the least in flight. Waiting is bounded by maxQueued, which callers ask about beforehand
 // (hasRoomFor), so that a batch is refused as a whole and before any of it has begun.
@@ -25,12 +27,14 @@ import {
   describeOperation,
   IO_CLASSES,
   Operation,
+  silentSink,
   type FileRef,
   type IoClass,
   type Sink,
 } from './operation.js';
 import { RateLimiter, type RateLimit } from './rate-limiter.js';
 import { RoomSeekers } from './room.js';
+import { partBytesOf, Split, type SplitHost } from './split.js';
 import { WaitingList } from './waiting-list.js';
 
 /** Settled operations kept for reuse, at most. */
@@ -46,10 +50,13 @@ export interface SchedulerOptions {
   /** Whether there is a further queue, which this thread drives. */
   readonly driven: boolean;
   readonly maxQueued: number;
+  readonly maxIoBytes: number;
   readonly limits: EngineLimits;
 }
 
 export class Scheduler {
+  /** Larger reads and writes are done in parts. */
+  readonly maxIoBytes: number;
   /** Those of the queues with a thread. */
   readonly #lanes: readonly Lane[];
   readonly #loopLane: LoopLane | undefined;
@@ -92,6 +99,7 @@ export class Scheduler {
     this.#lane = this.#lanes[0]!;
     this.#depth = options.depth;
     this.#maxQueued = options.maxQueued;
+    this.maxIoBytes = options.maxIoBytes;
     if (Object.keys(options.limits).length > 0) this.setLimits(options.limits);
     this.#clockOriginNs = Number(process.hrtime.bigint()) - performance.now() * NS_PER_MS;
   }
@@ -117,7 +125,6 @@ export class Scheduler {
     this.#fileLimiters.delete(limiter);
   }
 
-  /** Operations that wait for room in a queue, or for a rate limit. */
   /**
    * Must come before the first operation with checksums.
    *
@@ -129,7 +136,7 @@ export class Scheduler {
     this.#checksumsPrepared = true;
   }
 
-  /** Operations that wait for room in a queue. */
+  /** Operations that wait for room in a queue, or for a rate limit. */
   get waiting(): number {
     return this.#waitingCount + this.#heldCount;
   }
@@ -164,7 +171,8 @@ export class Scheduler {
 
   /** Of what may be in flight and wait, the share that does: 0 to 1. */
   get pressure(): number {
-    return (this.inFlight + this.waiting + this.#reserved) / this.capacity;
+    // One that is done in parts may have some in flight and wait for room for the others.
+    return Math.min(1, (this.inFlight + this.waiting + this.#reserved) / this.capacity);
   }
 
   /** Operations that may be in flight and wait at once. */
@@ -206,13 +214,16 @@ export class Scheduler {
       this.#limit(op);
       return;
     }
+    const large = op.length > this.maxIoBytes && transfers;
     const loop = this.#loopLane;
     if (loop !== undefined) {
-      if (this.#lane.inFlight === 0 && loop.suits(op) && this.#isIdle()) return loop.push(op);
+      const alone = !large && this.#lane.inFlight === 0;
+      if (alone && loop.suits(op) && this.#isIdle()) return loop.push(op);
       const first = loop.takeBack();
       if (first !== undefined) this.#place(first);
     }
-    this.#place(op);
+    if (large) this.#queue(op); // where parts are made of it
+    else this.#place(op);
   }
 
   #isIdle(): boolean {
@@ -246,6 +257,10 @@ export class Scheduler {
   /** What has passed all limits goes behind what waits for room, and on from there if there is any. */
   #start(op: Operation): void {
     this.#heldCount--;
+    this.#queue(op);
+  }
+
+  #queue(op: Operation): void {
     this.#waiting[op.ioClass]!.push(op);
     this.#waitingCount++;
     this.#admitWaiting();
@@ -255,7 +270,12 @@ export class Scheduler {
   interrupt(op: Operation, reason: Error): void {
     if (op.interruptReason !== undefined) return;
     op.interruptReason = reason;
-    const { lane } = op;
+    const { lane, split } = op;
+    if (split !== undefined) {
+      split.interrupt(reason);
+      this.#tellProgress();
+      return;
+    }
     if (lane === undefined) return this.#interruptWaiting(op);
     const reads = op.kind === OpKind.read || op.kind === OpKind.checksum;
     if (reads && op.sink.answersReadsAtOnce) {
@@ -388,6 +408,7 @@ export class Scheduler {
   /** The lease is not given back: the kernel may still write to it. */
   #giveUp(op: Operation, reason: Error): void {
     op.interruptReason ??= reason;
+    if (op.split !== undefined) return op.split.giveUp();
     op.sink.settle(op, -ECANCELED, 0);
     this.#recycle(op);
   }
@@ -402,10 +423,14 @@ export class Scheduler {
   #laneWithRoom(): Lane | undefined {
     const current = this.#lane;
     if (current.hasRoom && (current.unpublished > 0 || this.#lanes.length === 1)) return current;
-    let best = current;
+    this.#lane = this.#idlestLane();
+    return this.#lane.hasRoom ? this.#lane : undefined;
+  }
+
+  #idlestLane(): Lane {
+    let best = this.#lane;
     for (const lane of this.#lanes) if (lane.inFlight < best.inFlight) best = lane;
-    this.#lane = best;
-    return best.hasRoom ? best : undefined;
+    return best;
   }
 
   /** Lets operations that wait into the room that completions made. */
@@ -420,15 +445,47 @@ export class Scheduler {
 
   #admitWaiting(): void {
     for (const waiting of this.#waiting) {
-      while (waiting.length > 0) {
-        const lane = this.#laneWithRoom();
-        if (lane === undefined) return;
+      for (let op = waiting.first; op !== undefined; op = waiting.first) {
+        const split = op.length > this.maxIoBytes ? this.#splitOf(op) : undefined;
+        const lane = split === undefined ? this.#laneWithRoom() : this.#idlestLane();
+        if (lane?.hasRoom !== true) return;
         this.#planFlush();
-        this.#waitingCount--;
-        lane.push(waiting.shift()!);
+        if (split === undefined) {
+          this.#waitingCount--;
+          waiting.shift();
+        } else {
+          op = this.take();
+          split.begin(op);
+        }
+        lane.push(op);
       }
     }
   }
+
+  /** The parts of one that is to be done in several: flushes and the like have no length, whatever that says. */
+  #splitOf(op: Operation): Split | undefined {
+    if (op.split !== undefined) return op.split;
+    const partBytes = partBytesOf(op, this.maxIoBytes);
+    if (partBytes !== undefined) op.split = new Split(this.#splitHost, op, partBytes);
+    return op.split;
+  }
+
+  readonly #splitHost: SplitHost = {
+    leave: (whole) => {
+      if (whole.list === undefined) return;
+      whole.list.remove(whole);
+      this.#waitingCount--;
+    },
+    end: (whole, tell) => {
+      // As for any other: what was given up is still the kernel's.
+      if (whole.lease !== undefined && this.#abandoned === undefined) leases.arrive(whole.lease);
+      try {
+        tell();
+      } finally {
+        this.#recycle(whole);
+      }
+    },
+  };
 
   #planFlush(): void {
     if (this.#flushPlanned) return;
@@ -455,14 +512,6 @@ let lastReject: ((reason: Error) => void) | undefined;
 const takeEnds = (resolve: (value: number) => void, reject: (reason: Error) => void): void => {
   lastResolve = resolve;
   lastReject = reject;
-};
-
-/** Nobody is told: the answer was given before, or none is wanted. */
-const silentSink: Sink = {
-  answersReadsAtOnce: false,
-  settle() {
-    // See above.
-  },
 };
 
 /** Resolves to the result as it is, errors included. */

@@ -1,5 +1,5 @@
-// Shows on each backend, over 100,000 random reads and writes of random sizes, many at once on places that do not overlap, that a file always
-// holds what was written last: against a model in memory, and in the end against node:fs.
+// Shows on each backend, over 100,000 random reads and writes of random sizes, many at once on places that do not overlap, larger
+// leases in parts, that a file always holds what was written last: against a model in memory, and in the end against node:fs.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -22,7 +22,7 @@ it.for(BACKENDS)(
     const random = new Random();
     const name = path.join(tempFolder(), 'data');
     writeFileSync(name, Buffer.alloc(LANES * LANE_BLOCKS * BLOCK), { flush: true });
-    const engine = await startEngine({ backend, queues: 2, depth: 32 });
+    const engine = await startEngine({ backend, queues: 2, depth: 32, maxIoBytes: 8192 });
     const file = await engine.open(name, { access: 'read-write' });
     const model = Buffer.alloc(LANES * LANE_BLOCKS * BLOCK);
     let remaining = OPERATIONS;

@@ -7,12 +7,13 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Engine, type BlockFile, type IoOptions, type Lease, type WriteOptions } from 'ringbolt';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { withFaults, type FaultPlan } from '../../dist/lib/engine/faults.js';
 import { expectRefused, wrong } from '../misuse/refusal.js';
 import { BACKENDS, needBackend, type Backend } from '../support/backends.js';
 import { Random } from '../support/random.js';
 import { tempFolder } from '../support/temp-folder.js';
+import { startFaulty } from './start-faulty.js';
 
 const OPERATIONS = Number(process.env['RINGBOLT_FAULT_OPERATIONS'] ?? 3000);
 /** How long is too long. */
@@ -21,6 +22,8 @@ const BLOCK = 512;
 const LANES = 32;
 const LANE_BLOCKS = 64;
 const FILE_BYTES = LANES * LANE_BLOCKS * BLOCK;
+/** More than half of what goes through leases is done in parts. */
+const MAX_IO_BYTES = 8192;
 
 const RATES = {
   eintr: 0.02,
@@ -40,15 +43,10 @@ interface Failure {
   readonly bytesDone?: number;
 }
 
-/** An engine with faults. Node's own warning about it goes to the test, not to the terminal. */
-async function startFaulty(backend: Backend, plan: FaultPlan): Promise<Engine> {
-  const options = { backend, queues: 2, depth: 16, pool: { bytes: 8 * 2 ** 20 } };
-  const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
-  const engine = await Engine.start(withFaults(options, plan));
-  onTestFinished(() => engine.close());
-  expect((await warned).message).toMatch(`faults are injected: seed=${plan.seed}`);
-  expect(engine.info.remarks).toMatch(`faults are injected: seed=${plan.seed}`);
-  return engine;
+/** Two queues with faults. */
+function startTwo(backend: Backend, plan: FaultPlan): Promise<Engine> {
+  const pool = { bytes: 8 * 2 ** 20 };
+  return startFaulty({ backend, queues: 2, depth: 16, maxIoBytes: MAX_IO_BYTES, pool }, plan);
 }
 
 /** A file, and what of it is known: what was acknowledged, until a write there failed. */
@@ -198,7 +196,7 @@ describe.each(BACKENDS)('%s with faults', (backend) => {
       const random = new Random();
       const name = path.join(tempFolder(), 'data');
       writeFileSync(name, Buffer.alloc(FILE_BYTES), { flush: true });
-      const engine = await startFaulty(backend, { seed: random.seed, ...RATES });
+      const engine = await startTwo(backend, { seed: random.seed, ...RATES });
       const file = await engine.open(name, { access: 'read-write', direct });
       const model = new Model(file, name);
       await exercise(engine, model, random, Math.ceil(OPERATIONS / 2));
@@ -220,7 +218,7 @@ describe.each(BACKENDS)('%s with faults', (backend) => {
     const random = new Random();
     const name = path.join(tempFolder(), 'data');
     writeFileSync(name, Buffer.alloc(FILE_BYTES, 7), { flush: true });
-    const engine = await startFaulty(backend, { seed: random.seed, ...RATES, eio: 0.002 });
+    const engine = await startTwo(backend, { seed: random.seed, ...RATES, eio: 0.002 });
     const file = await engine.open(name, { access: 'read-write' });
     const leases = Array.from({ length: 64 }, () => engine.pool.acquire(BLOCK * 8));
     const batches = Math.ceil(OPERATIONS / 64);

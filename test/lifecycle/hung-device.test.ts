@@ -83,11 +83,12 @@ it(
     expect(outcome['waited']).toBe('ERR_RINGBOLT_TIMEOUT The operation took longer than 20 ms');
     expect(outcome['kept']).toBe(true);
     expect(outcome['closed']).toContain(
-      `${gaveUp} 2 operations: write of 4096 bytes at 0 of '/data'`,
+      `${gaveUp} 5 operations: write of 4096 bytes at 0 of '/data'`,
     );
-    const [write, copied, opening] = outcome['settled'] as string[];
+    const [write, copied, split, opening] = outcome['settled'] as string[];
     expect(write).toBe('ERR_RINGBOLT_TIMEOUT The operation took longer than 20 ms');
-    for (const other of [copied, opening]) expect(other).toContain(gaveUp);
+    for (const other of [copied, split, opening]) expect(other).toContain(gaveUp);
+    expect(outcome['memory']).toBe(0);
     expect(outcome['again']).toMatch(/^ERR_RINGBOLT_CLOSED/);
   },
 );

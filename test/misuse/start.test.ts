@@ -30,6 +30,11 @@ const INTEGERS: readonly [string, readonly number[], (value: unknown) => unknown
   ['options.queues', [-1, 0, 257, 2 ** 53], (queues) => ({ queues })],
   ['options.depth', [-1, 0, 16385, 2 ** 32, 2 ** 53], (depth) => ({ depth })],
   ['options.maxQueued', [-1, 2 ** 24 + 1, 2 ** 53], (maxQueued) => ({ maxQueued })],
+  [
+    'options.maxIoBytes',
+    [-4096, 0, 1, 4095, 4097, 2 ** 20 + 512, 2 ** 26 + 4096, 2 ** 53],
+    (maxIoBytes) => ({ maxIoBytes }),
+  ],
   ['options.maxFiles', [-1, 0, 65537, 2 ** 53], (maxFiles) => ({ maxFiles })],
   [
     'options.pool.bytes',
@@ -128,7 +133,13 @@ describe('Engine.start refuses', () => {
 describe('Engine.start', () => {
   it('leaves it to the machine what is undefined', async () => {
     const pool = { bytes: undefined, classes: undefined, hugePages: undefined };
-    await start({ queues: undefined, depth: undefined, maxQueued: undefined, affinity: undefined });
+    await start({
+      queues: undefined,
+      depth: undefined,
+      maxQueued: undefined,
+      maxIoBytes: undefined,
+      affinity: undefined,
+    });
     await start({ pool: undefined });
     await start({ pool });
   });

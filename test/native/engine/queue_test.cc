@@ -61,12 +61,18 @@ TEST_CASE("Queue: reads what is in the file and writes what it was given") {
   part.slab_offset = 4096;
   CHECK(harness.Run(part).result == 4096);
   CHECK(harness.pool().SlabData(slab)[4096] == 0x77);
+  part.kind = static_cast<uint8_t>(SlotKind::kWrite);
+  part.offset = 4096;
+  CHECK(harness.Run(part).result == 4096);
+  std::memset(harness.pool().SlabData(slab), 0, 4096);
+  CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 4096, 512, slab)).result == 512);
+  CHECK(harness.pool().SlabData(slab)[511] == 0x77);
   const ClassCounters& counters = harness.queue().counters().classes[0];
-  CHECK(counters.reads.Get() == 2);
-  CHECK(counters.writes.Get() == 1);
+  CHECK(counters.reads.Get() == 3);
+  CHECK(counters.writes.Get() == 2);
   CHECK(counters.syncs.Get() == 1);
-  CHECK(counters.bytes_read.Get() == 65536 + 4096);
-  CHECK(counters.bytes_written.Get() == 4096);
+  CHECK(counters.bytes_read.Get() == 65536 + 4096 + 512);
+  CHECK(counters.bytes_written.Get() == 2 * 4096);
 }
 
 TEST_CASE(
@@ -139,7 +145,13 @@ TEST_CASE("Queue: bad slots are refused one by one, with the reason") {
   CHECK(refused([](OpSlot& s) { s.slab = UINT32_MAX; }) == EFAULT);
   CHECK(refused([](OpSlot& s) { s.slab_offset = 512; }) == EFAULT);
   CHECK(refused([](OpSlot& s) { s.slab_offset = 1; }) == EINVAL);
-  CHECK(harness.queue().counters().rejected.Get() == 19);
+  CHECK(refused([](OpSlot& s) { s.slab_offset = 256; }) == EINVAL);
+  CHECK(refused([](OpSlot& s) { s.slab_offset = 4096; }) == EFAULT);
+  CHECK(refused([](OpSlot& s) { s.slab_offset = 0xfffff000U; }) == EFAULT);  // wraps round to 0
+  // What lies at an offset in the slab has to be aligned there, and end within it.
+  CHECK(refused([](OpSlot& s) { s.slab_offset = s.length = 2048 + 256; }) == EINVAL);
+  CHECK(refused([](OpSlot& s) { s.slab_offset = s.length = 2560; }) == EFAULT);
+  CHECK(harness.queue().counters().rejected.Get() == 24);
   CHECK(harness.Run(good).result == 4096);
 }
 
