@@ -187,15 +187,6 @@ export interface NativeEngine {
     out: BigUint64Array | null,
     mismatches: Uint32Array | null,
   ): number;
-  /** The checksum of a part of `source`; undefined if it is not that long any more. */
-  hashPart(
-    source: Uint8Array,
-    start: number,
-    length: number,
-    algorithm: number,
-    seedLow: number,
-    seedHigh: number,
-  ): bigint | undefined;
   poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
 }
 

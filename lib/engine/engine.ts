@@ -273,7 +273,7 @@ export class Engine {
 
   /**
    * The checksum of memory, however large, without holding up the event loop: a lease is hashed by a queue's thread, any other
-   * memory (with XXH3 at most 256 KiB) on this one, 256 KiB in each turn. Leave it alone until the promise settles.
+   * memory on this one, 256 KiB in each turn. Leave it alone until the promise settles.
    *
    * @returns the checksum; of CRC-32C in the low 32 bits.
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`,
@@ -283,11 +283,11 @@ export class Engine {
   checksum(data: Lease | Uint8Array, options: ChecksumOptions): Promise<bigint> {
     try {
       const checked = checkChecksumOptions(options);
-      const memory = checkHashable(data, pools.home(this.#pool), checked.algorithm);
+      const memory = checkHashable(data, pools.home(this.#pool));
       this.#checkRoom(1);
       return memory instanceof Lease
         ? hashLease(this.#scheduler, memory, checked)
-        : hashArray(this.#native, this.#copier, memory, checked);
+        : hashArray(this.#copier, memory, checked);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -106,7 +106,6 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          hot("putExpected", PutExpected),
                          hot("takeChecksums", TakeChecksums),
                          hot("copyChecksummed", CopyChecksummed),
-                         hot("hashPart", HashPart),
                      });
 }
 

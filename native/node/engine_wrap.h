@@ -49,7 +49,6 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   static napi_value PutExpected(napi_env env, napi_callback_info info);
   static napi_value TakeChecksums(napi_env env, napi_callback_info info);
   static napi_value CopyChecksummed(napi_env env, napi_callback_info info);
-  static napi_value HashPart(napi_env env, napi_callback_info info);
 
   // Null if there is no such queue, or none at all.
   [[nodiscard]] ChecksumAreas* AreasOf(uint32_t queue) const;

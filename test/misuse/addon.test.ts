@@ -168,13 +168,7 @@ describe('a method', () => {
     ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
     ...(['kick', 'acquireSlab', 'releaseSlab', 'slabBuffer', 'poolStats'] as const),
     ...(['takeForgotten', 'putForgotten', 'reclaimSlab'] as const),
-    ...([
-      'prepareChecksums',
-      'putExpected',
-      'takeChecksums',
-      'copyChecksummed',
-      'hashPart',
-    ] as const),
+    ...(['prepareChecksums', 'putExpected', 'takeChecksums', 'copyChecksummed'] as const),
   ];
 
   const method = (name: string) =>
@@ -213,7 +207,7 @@ describe('a method', () => {
     'releaseSlab',
     'openFile',
   ] as const;
-  const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed', 'hashPart'] as const;
+  const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed'] as const;
   it.each([...GUARDED, ...CHECKSUMS, 'putForgotten', 'reclaimSlab', 'prepareChecksums'] as const)(
     '%s does nothing with garbage',
     (name) => {
@@ -377,24 +371,6 @@ describe('a method', () => {
     expect(copy([unit, slab, 1, 4095, ...good.slice(4, 10), null, null, null])).toBe(0);
     expect([slab[2046], slab[2047], slab[4094]]).toEqual([2, 1, 1]);
     engine.releaseSlab(unit);
-  });
-
-  it('hashPart looks at nothing outside the array', () => {
-    const good = [Buffer.from('123456789'), 0, 9, 1, 0, 0];
-    const hash = (args: readonly unknown[]): unknown =>
-      Reflect.apply(method('hashPart'), engine, args);
-    expect(hash(good)).toBe(0xe3069283n);
-    const bad = [
-      [...garbage, new Uint8Array(8), new Int8Array(9), new Proxy(new Uint8Array(9), {})],
-      [1, 2 ** 32, NaN, -1, undefined],
-      [10, 0, 2 ** 32 - 1, NaN, undefined],
-      [0, 4, 256, 2 ** 32, undefined],
-      [],
-      [1, undefined],
-    ];
-    for (const [index, values] of bad.entries()) {
-      for (const value of values) expect(hash(good.with(index, value as never))).toBeUndefined();
-    }
   });
 
   it('slabBuffer may be called twice, and the slab released under its feet', () => {
