@@ -207,37 +207,9 @@ napi_value EngineWrap::CopyChecksummed(napi_env env, napi_callback_info info) {
     const bool mismatch = !expected.empty() && expected[block] != value;
     mismatches += mismatch ? 1 : 0;
     if (!out.empty()) out[block] = value;
-    if (words.empty()) continue;
-    const uint32_t bit = 1U << ((first + block) % 32);
-    uint32_t& word = words[(first + block) / 32];
-    word = mismatch ? word | bit : word & ~bit;
+    if (!words.empty()) PutBit(words, first + block, mismatch);
   }
   return Number(env, mismatches);
-}
-
-// hashPart(source, start, length, algorithm, seedLow, seedHigh): the checksum of a part of an
-// array, as a BigInt, or undefined if any argument does not go with the others.
-napi_value EngineWrap::HashPart(napi_env env, napi_callback_info info) {
-  const auto call = ReadCall<6>(env, info);
-  if (call.self == nullptr) return nullptr;
-  const auto& [source, start, length, algorithm, seed_low, seed_high] = call.arguments;
-  const uint32_t bytes = ReadIndex(env, length);
-  const uint32_t which = ReadIndex(env, algorithm);
-  if (which > static_cast<uint32_t>(ChecksumAlgorithm::kXxh3)) return nullptr;
-  const BlockFormula formula{
-      .algorithm = static_cast<ChecksumAlgorithm>(which),
-      .block_bytes = bytes,
-      .seed = (uint64_t{ReadIndex(env, seed_high)} << 32) | ReadIndex(env, seed_low)};
-  const std::span<uint8_t> array = ReadArray<uint8_t>(env, source, napi_uint8_array);
-  const double first = ReadNumber(env, start);
-  if (CheckFormula(formula, bytes) != 0 || !(first >= 0) || bytes > array.size() ||
-      first > static_cast<double>(array.size() - bytes)) {
-    return nullptr;
-  }
-  napi_value result = nullptr;
-  const uint8_t* data = array.data() + static_cast<size_t>(first);
-  napi_create_bigint_uint64(env, Checksum(formula.algorithm, data, bytes, formula.seed), &result);
-  return result;
 }
 
 }  // namespace ringbolt
