@@ -87,13 +87,14 @@ Status AioBackend::Init(const BackendOptions& options) {
   if (status.ok()) status = context_.Init(std::min(max_in_flight_, kMaxEvents));
   if (status.ok()) status = helpers_.Start();
   if (!status.ok()) return status;
-  std::string reason;
-  if (!context_.HasRing()) reason = "the ring of events has another layout than Linux's";
-  if (std::ranges::find(options.without, kUserReap) != options.without.end()) {
+  if (IsDisabled(options.without, kUserReap)) {
     context_.ForgetRing();
-    reason = "disabled by request";
+    features_.push_back(DisabledFeature(kUserReap));
+  } else {
+    const bool known = context_.HasRing();
+    const char* reason = known ? "" : "the ring of events has another layout than Linux's";
+    features_.push_back({kUserReap, known, reason});
   }
-  features_.push_back({kUserReap, reason.empty(), reason});
   return Status::Ok();
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/status.h"
 #include "io/fault_plan.h"
+#include "io/features.h"
 
 namespace ringbolt {
 
@@ -42,13 +43,6 @@ struct BackendOp {
 struct BackendResult {
   uint64_t id = 0;
   int32_t result = 0;
-};
-
-// One optional ability: whether it is in use and, if not, why.
-struct BackendFeature {
-  const char* name = "";
-  bool active = false;
-  std::string reason;
 };
 
 enum class BackendKind : uint8_t { kAuto, kUring, kAio, kThreads };
