@@ -4,8 +4,6 @@
 
 #include "io/aio_backend.h"
 
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -131,18 +129,8 @@ void AioBackend::Stage(const BackendOp& op) {
   slot->id = op.id;
   slot->in_use = true;
   slot->staged = true;
-  iocb& control = slot->control;
-  control = {};
-  control.aio_data = static_cast<uint64_t>(slot - slots_.data());
-  control.aio_lio_opcode = op.kind == OpKind::kRead ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
-  control.aio_rw_flags = op.durable ? RWF_DSYNC : 0;
-  control.aio_fildes = static_cast<uint32_t>(op.fd);
-  control.aio_buf = reinterpret_cast<uint64_t>(op.data);
-  control.aio_nbytes = op.length;
-  control.aio_offset = static_cast<int64_t>(op.offset);
-  control.aio_flags = IOCB_FLAG_RESFD;
-  control.aio_resfd = static_cast<uint32_t>(event_.fd());
-  staged_.push_back(&control);
+  slot->control = MakeControl(op, static_cast<uint64_t>(slot - slots_.data()), event_.fd());
+  staged_.push_back(&slot->control);
 }
 
 void AioBackend::HandOver() {

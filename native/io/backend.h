@@ -24,6 +24,9 @@ namespace ringbolt {
 
 enum class OpKind : uint8_t { kNop, kRead, kWrite, kDataSync };
 
+// IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), whose header does not compile everywhere.
+inline constexpr uint16_t kIdlePriority = 3 << 13;
+
 struct BackendOp {
   uint64_t id = 0;  // chosen by the queue, unique among operations in flight, below 2^63
   OpKind kind = OpKind::kNop;

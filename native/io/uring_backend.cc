@@ -29,9 +29,6 @@ constexpr uint64_t kCancelId = kWakeId | 1;
 
 constexpr uint32_t kMaxSubmissions = 4096;
 
-// IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), whose header does not compile everywhere.
-constexpr uint16_t kIdlePriority = 3 << 13;
-
 // Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried
 // one by one.
 struct SetupFlag {
