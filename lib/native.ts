@@ -92,6 +92,8 @@ export interface NativeInfo {
   readonly poolBytes: number;
   readonly hugeBytes: number;
   readonly memoryRemarks: string;
+  /** Whether slabs and rings are seen by JavaScript, or copies of them (native/node/external_buffer.h). */
+  readonly externalBuffers: NativeFeature;
   readonly queues: readonly NativeQueueInfo[];
 }
 
@@ -148,6 +150,10 @@ export interface NativeEngine {
     unit: number,
     bytes?: number,
   ): { readonly buffer: ArrayBuffer; readonly generation: number };
+  /** Copies all of `array` to a leased slab, from byte `at` on; false if it does not go so far. */
+  fillSlab(unit: number, at: number, array: Uint8Array): boolean;
+  /** Fills `array` from there. */
+  readSlab(unit: number, at: number, array: Uint8Array): boolean;
   /** Slabs whose ArrayBuffer was collected while they were leased, each told once. */
   takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
   putForgotten(unit: number, generation: number): void;

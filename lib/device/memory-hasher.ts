@@ -39,7 +39,7 @@ export interface ChecksumOptions {
 
 const OPTIONS = ['algorithm', 'seed', 'ioClass', 'signal', 'timeoutMs'] as const;
 
-interface CheckedOptions {
+export interface CheckedChecksumOptions {
   readonly algorithm: ChecksumName;
   readonly seed: bigint;
   readonly ioClass: number;
@@ -48,7 +48,7 @@ interface CheckedOptions {
 }
 
 /** Reads each option once. */
-export function checkChecksumOptions(options: unknown): CheckedOptions {
+export function checkChecksumOptions(options: unknown): CheckedChecksumOptions {
   checkOptions('options', options, OPTIONS);
   const {
     algorithm,
@@ -95,7 +95,7 @@ export function checkHashable(data: unknown, home: LeaseHome): Lease | Uint8Arra
 export function hashLease(
   scheduler: Scheduler,
   lease: Lease,
-  { algorithm, seed, ioClass, signal, timeoutMs }: CheckedOptions,
+  { algorithm, seed, ioClass, signal, timeoutMs }: CheckedChecksumOptions,
 ): Promise<bigint> {
   scheduler.prepareChecksums();
   const length = leases.bytes(lease);
@@ -138,7 +138,7 @@ const HASHERS: Readonly<Record<ChecksumName, (seed: bigint) => AnyHasher>> = {
 export function hashArray(
   { scheduler, budget }: Copier,
   array: Uint8Array,
-  { algorithm, seed, signal, timeoutMs }: CheckedOptions,
+  { algorithm, seed, signal, timeoutMs }: CheckedChecksumOptions,
 ): Promise<bigint> {
   const interrupts = beginInterrupt(signal, timeoutMs);
   const { length } = array;

@@ -15,10 +15,12 @@ import {
   type ChecksumOptions,
 } from '../device/memory-hasher.js';
 import { Batch, promiseSink } from '../device/sinks.js';
+import { Staging } from '../device/staging.js';
 import { closedError, ringboltError, systemError, systemErrorReason } from '../errors.js';
 import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
 import { Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
+import { slabsOf } from '../memory/slabs.js';
 import {
   BACKEND_KINDS,
   NativeEngine,
@@ -39,7 +41,7 @@ import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
-import { describeEngine, type EngineInfo } from './info.js';
+import { describeEngine, whyCopied, type EngineInfo } from './info.js';
 import {
   placeQueues,
   resolveLimits,
@@ -66,6 +68,7 @@ export class Engine {
   readonly #native: NativeEngine;
   readonly #scheduler: Scheduler;
   readonly #copier: Copier;
+  readonly #staging: Staging | undefined;
   readonly #files = new Set<BlockFile>();
   readonly #host: FileHost;
   readonly #startedAtMs = performance.now();
@@ -94,13 +97,16 @@ export class Engine {
     this.#info = info;
     this.#queues = options.queues;
     this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
-    this.#copier = new Copier(native, this.#pool, scheduler);
+    const slabs = slabsOf(native, whyCopied(info.memory) === '');
+    this.#copier = new Copier(native, this.#pool, slabs, scheduler);
+    this.#staging = slabs.visible ? undefined : new Staging(this.#copier);
     const files = this.#files;
     this.#host = {
       native,
       scheduler,
       home: pools.home(this.#pool),
       copier: this.#copier,
+      staging: this.#staging,
       forget(file) {
         files.delete(file);
       },
@@ -285,9 +291,10 @@ export class Engine {
       const checked = checkChecksumOptions(options);
       const memory = checkHashable(data, pools.home(this.#pool));
       this.#checkRoom(1);
-      return memory instanceof Lease
+      if (!(memory instanceof Lease)) return hashArray(this.#copier, memory, checked);
+      return this.#staging === undefined
         ? hashLease(this.#scheduler, memory, checked)
-        : hashArray(this.#copier, memory, checked);
+        : this.#staging.hash(memory, checked);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -8,7 +8,12 @@ import { feature, type ProbeFeature } from './report.js';
 
 /** How starting a small engine went. */
 export type EngineOutcome =
-  | { readonly started: true; readonly backend: string }
+  | {
+      readonly started: true;
+      readonly backend: string;
+      /** Why leases are copied; empty if they are not. */
+      readonly copies: string;
+    }
   | { readonly started: false; readonly reason: string };
 
 /** `io_uring_setup: EPERM: operation not permitted`, and the circumstances. */
@@ -24,6 +29,7 @@ export function judgeBackends(
 ): readonly ProbeFeature[] {
   return [
     judgeEngine(engine),
+    ...judgeLeases(engine),
     judgeUring(native.uring, facts),
     ...judgeUringFeatures(native),
     judgeAio(native.aio),
@@ -39,6 +45,20 @@ function judgeEngine(engine: EngineOutcome): ProbeFeature {
   const best = engine.backend === 'io_uring';
   const why = 'io_uring does more with less CPU';
   return feature('engine', best ? 'yes' : 'degraded', { detail, why, remedy, needed: true });
+}
+
+function judgeLeases(engine: EngineOutcome): readonly ProbeFeature[] {
+  if (!engine.started) return [];
+  const { copies } = engine;
+  return [
+    feature('external-buffers', copies === '' ? 'yes' : 'no', {
+      detail: copies === '' ? 'leases go to the kernel without a copy' : 'leases are copied',
+      why: copies,
+      remedy: copies.includes('disabled')
+        ? 'take EXTERNAL_BUFFERS out of RINGBOLT_DISABLE'
+        : 'a process of plain Node.js; Electron allows no such memory',
+    }),
+  ];
 }
 
 function judgeUring(uring: NativeFailure, facts: KernelFacts): ProbeFeature {

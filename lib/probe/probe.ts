@@ -15,6 +15,7 @@ import {
 } from '../native.js';
 import { readStorage } from '../topology/storage.js';
 import { checkOptions, invalidType, invalidValue } from '../validate.js';
+import { whyCopied } from '../engine/info.js';
 import { judgeBackends, type EngineOutcome } from './backends.js';
 import { judgeCpus } from './cpu.js';
 import { judgeSystem, readKernel, rootsOf, type Surroundings } from './kernel.js';
@@ -123,9 +124,9 @@ async function tryEngine(): Promise<EngineOutcome> {
       queues: 1,
       pool: { bytes: LAYOUT.slabUnitBytes, classes: [LAYOUT.slabUnitBytes] },
     });
-    const { backend } = engine.info;
+    const { backend, memory } = engine.info;
     await engine.close();
-    return { started: true, backend };
+    return { started: true, backend, copies: whyCopied(memory) };
   } catch (error) {
     return { started: false, reason: error instanceof Error ? error.message : String(error) };
   }
