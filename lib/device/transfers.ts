@@ -21,6 +21,7 @@ import {
 } from './block-checksums.js';
 import type { BatchResult, Transfer, WriteBatchOptions, WriteOptions } from './block-target.js';
 import type { Copier } from './copier.js';
+import { checkDurable } from './flushes.js';
 import { BATCH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
 import type { Staging } from './staging.js';
@@ -242,7 +243,7 @@ export class Transfers {
       throw misaligned(this.#file.path, this.#blockSize, offset, length);
     }
     if (this.#file.closing) throw closedError('file', this.#file.path);
-    if (modes.flags !== 0 && this.#file.flushError !== undefined) throw this.#file.flushError;
+    if (modes.flags !== 0) checkDurable(this.#file, { offset, length, bytesDone: 0 });
     return memory;
   }
 
