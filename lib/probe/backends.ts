@@ -1,7 +1,6 @@
 // What moves bytes: io_uring and each of its features, native AIO, and whether an engine starts at all.
 
-import { getSystemErrorMap } from 'node:util';
-import type { NativeFailure } from '../errors.js';
+import { describeFailure, type NativeFailure } from '../errors.js';
 import type { NativeProbe } from '../native.js';
 import { ALLOW_URING, atLeast, type KernelFacts } from './kernel.js';
 import { feature, type ProbeFeature } from './report.js';
@@ -15,12 +14,6 @@ export type EngineOutcome =
       readonly copies: string;
     }
   | { readonly started: false; readonly reason: string };
-
-/** `io_uring_setup: EPERM: operation not permitted`, and the circumstances. */
-export function describeFailure({ errno, syscall, detail }: NativeFailure): string {
-  const [name, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
-  return [syscall, name, text, detail].filter((part) => part !== '').join(': ');
-}
 
 export function judgeBackends(
   native: NativeProbe,

@@ -3,6 +3,7 @@
 
 import os from 'node:os';
 import { Engine } from '../engine/engine.js';
+import { whyCopied } from '../engine/info.js';
 import { ringboltError, systemError } from '../errors.js';
 import {
   addonFile,
@@ -15,7 +16,6 @@ import {
 } from '../native.js';
 import { readStorage } from '../topology/storage.js';
 import { checkOptions, invalidType, invalidValue } from '../validate.js';
-import { whyCopied } from '../engine/info.js';
 import { judgeBackends, type EngineOutcome } from './backends.js';
 import { judgeCpus } from './cpu.js';
 import { judgeSystem, readKernel, rootsOf, type Surroundings } from './kernel.js';
