@@ -103,16 +103,29 @@ const SPACE_CALLS: Readonly<Record<string, string>> = {
   BLKZEROOUT: 'The device cannot zero ranges:',
 };
 
+/** What `errno` is called, and what it means. */
+function nameOf(errno: number): readonly [name: string, text: string] {
+  return getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+}
+
+function joined(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(': ');
+}
+
 /** For a report: the call, the error's name, and the circumstances. */
 export function systemErrorReason({ errno, syscall, detail }: NativeFailure): string {
-  const name = getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
-  return [syscall, name, detail].filter((part) => part !== '').join(': ');
+  return joined(syscall, nameOf(errno)[0], detail);
+}
+
+/** The same, with what the error means. */
+export function describeFailure({ errno, syscall, detail }: NativeFailure): string {
+  return joined(syscall, ...nameOf(errno), detail);
 }
 
 /** Makes the error of a failed system call; `details` say where it happened. */
 export function systemError(failure: NativeFailure, details: ErrorDetails = {}): RingboltError {
   const { errno, syscall, detail } = failure;
-  const [name, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+  const [name, text] = nameOf(errno);
   const path = details.path === undefined ? '' : ` '${details.path}'`;
   const tail = detail === '' ? '' : `: ${detail}`;
   const all = { ...details, errno: -errno, syscall };

@@ -92,6 +92,8 @@ export interface NativeInfo {
   readonly poolBytes: number;
   readonly hugeBytes: number;
   readonly memoryRemarks: string;
+  /** Whether slabs and rings are seen by JavaScript, or copies of them (native/node/external_buffer.h). */
+  readonly externalBuffers: NativeFeature;
   readonly queues: readonly NativeQueueInfo[];
 }
 
@@ -157,6 +159,10 @@ export interface NativeEngine {
     unit: number,
     bytes?: number,
   ): { readonly buffer: ArrayBuffer; readonly generation: number };
+  /** Copies all of `array` to a leased slab, from byte `at` on; false if it does not go so far. */
+  fillSlab(unit: number, at: number, array: Uint8Array): boolean;
+  /** Fills `array` from there. */
+  readSlab(unit: number, at: number, array: Uint8Array): boolean;
   /** Slabs whose ArrayBuffer was collected while they were leased, each told once. */
   takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
   putForgotten(unit: number, generation: number): void;
@@ -196,15 +202,6 @@ export interface NativeEngine {
     out: BigUint64Array | null,
     mismatches: Uint32Array | null,
   ): number;
-  /** The checksum of a part of `source`; undefined if it is not that long any more. */
-  hashPart(
-    source: Uint8Array,
-    start: number,
-    length: number,
-    algorithm: number,
-    seedLow: number,
-    seedHigh: number,
-  ): bigint | undefined;
   poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
 }
 

@@ -114,7 +114,7 @@ export class BlockFile implements BlockTarget {
    * Writes all of `from` at byte `offset`, or rejects with `bytesDone`.
    *
    * @returns the bytes written, always the length of `from`.
-   * @throws what {@link read} does, and with `durable` the error of a flush that failed before.
+   * @throws what {@link read} does, and with `durable` the code of a flush that failed before, whose error is the `cause`.
    * @throws `ERR_RINGBOLT_CORRUPT` for data that does not have the expected checksums: it is not written.
    */
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
@@ -143,8 +143,8 @@ export class BlockFile implements BlockTarget {
   /**
    * Puts every write that had resolved before this call on stable storage. Concurrent flushes join: one runs, one waits.
    * After a flush has failed, all later ones and all durable writes reject until the file is opened again: Linux reports
-   * such an error once, and a flush that succeeded afterwards would not mean that the data is safe. A `signal` or
-   * deadline ends this call only: the flush itself goes on.
+   * such an error once, and a flush that succeeded afterwards would not mean that the data is safe. Their `cause` is the
+   * first error. A `signal` or deadline ends this call only: the flush itself goes on.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`,
    * `ERR_RINGBOLT_OVERLOADED`, `ERR_RINGBOLT_TIMEOUT`, an `AbortError`, or the operating system's code; all as rejections.

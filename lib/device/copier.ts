@@ -10,9 +10,9 @@
 // is refused.
 
 import { AbortError, RingboltError, ringboltError } from '../errors.js';
-import { plainView } from '../memory/intrinsics.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
+import type { Slabs } from '../memory/slabs.js';
 import { OpKind, type NativeEngine } from '../native.js';
 import { corruptError, goneError, markMissing } from '../schedule/checksums.js';
 import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
@@ -61,10 +61,12 @@ export class Copier {
   writtenBytes = 0;
   checksumBytes = 0;
   readonly native: NativeEngine;
+  readonly slabs: Slabs;
 
-  constructor(native: NativeEngine, pool: BufferPool, scheduler: Scheduler) {
+  constructor(native: NativeEngine, pool: BufferPool, slabs: Slabs, scheduler: Scheduler) {
     this.native = native;
     this.pool = pool;
+    this.slabs = slabs;
     this.scheduler = scheduler;
     this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxBytes);
     pools.setOnRelease(pool, () => {
@@ -230,7 +232,7 @@ class CopyTransfer implements Sink, Interruptible {
     this.#copier.budget.spend(result, () => {
       const whole = !this.#answered && this.#arrayIsWhole();
       if (whole) {
-        this.#request.array.set(plainView(leases.memory(lease)).subarray(0, result), start);
+        this.#copier.slabs.read(lease, 0, this.#request.array.subarray(start, start + result));
         this.#copier.readBytes += result;
       }
       this.#pieceDone(lease, start, whole ? result : 0);
@@ -247,7 +249,7 @@ class CopyTransfer implements Sink, Interruptible {
         return this.#pieceDone(lease, start, 0);
       }
     } else {
-      plainView(leases.memory(lease)).set(array.subarray(start, start + bytes));
+      this.#copier.slabs.fill(lease, 0, array.subarray(start, start + bytes));
     }
     this.#copier.writtenBytes += bytes;
     this.#submit(start, lease, bytes);

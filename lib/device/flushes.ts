@@ -4,6 +4,7 @@
 //   flush ─▶ none runs: it runs
 //            one runs:  it waits, and all that come meanwhile wait with it
 
+import { RingboltError, type ErrorDetails } from '../errors.js';
 import { OpKind } from '../native.js';
 import type { FileRef } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
@@ -45,7 +46,7 @@ export class Flushes {
   }
 
   async #run(ioClass: number): Promise<void> {
-    if (this.#file.flushError !== undefined) throw this.#file.flushError;
+    checkDurable(this.#file);
     const scheduler = this.#scheduler;
     if (!scheduler.hasRoomFor(1)) throw scheduler.overloaded(1);
     const op = scheduler.take();
@@ -55,4 +56,19 @@ export class Flushes {
     op.sink = promiseSink;
     await scheduler.submitForPromise(op);
   }
+}
+
+/**
+ * For what is to be durable: Linux reports a lost write once, so that a success after that would mean nothing.
+ *
+ * @throws the code of the flush or durable write that failed, whose error is the `cause`; `details` are those of the operation
+ * that is refused
+ */
+export function checkDurable(file: FileRef, details?: ErrorDetails): void {
+  const { flushError: cause, path } = file;
+  if (cause === undefined) return;
+  if (!(cause instanceof RingboltError)) throw cause;
+  const { code, errno, syscall } = cause;
+  const text = `a flush or durable write of '${path}' failed before, and what it lost is not written: open the file again`;
+  throw new RingboltError(code, `${code}: ${text}`, { errno, syscall, path, ...details, cause });
 }

@@ -5,10 +5,15 @@
 // lies, so much in a turn of the event loop as may be copied in one: to copy it first, for a queue to hash, would
 // hold up the loop for as long, as both take the time that it takes to go through memory.
 
-import { ringboltError } from '../errors.js';
+import {
+  createCrc32c,
+  createCrc64nvme,
+  createXxh3,
+  type ChecksumHasher,
+} from '../checksum/hashers.js';
 import { memoryOf, plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, type Lease, type LeaseHome } from '../memory/lease.js';
-import { ChecksumAlgorithm, OpKind, type NativeEngine } from '../native.js';
+import { OpKind } from '../native.js';
 import { beginInterrupt, checkSignal, checkTimeout } from '../schedule/interrupt.js';
 import { IO_CLASSES, type IoClass, type Operation, type Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
@@ -34,7 +39,7 @@ export interface ChecksumOptions {
 
 const OPTIONS = ['algorithm', 'seed', 'ioClass', 'signal', 'timeoutMs'] as const;
 
-interface CheckedOptions {
+export interface CheckedChecksumOptions {
   readonly algorithm: ChecksumName;
   readonly seed: bigint;
   readonly ioClass: number;
@@ -43,7 +48,7 @@ interface CheckedOptions {
 }
 
 /** Reads each option once. */
-export function checkChecksumOptions(options: unknown): CheckedOptions {
+export function checkChecksumOptions(options: unknown): CheckedChecksumOptions {
   checkOptions('options', options, OPTIONS);
   const {
     algorithm,
@@ -71,11 +76,7 @@ export function checkChecksumOptions(options: unknown): CheckedOptions {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`,
  * `ERR_RINGBOLT_UNSUPPORTED`
  */
-export function checkHashable(
-  data: unknown,
-  home: LeaseHome,
-  algorithm: ChecksumName,
-): Lease | Uint8Array<ArrayBuffer> {
+export function checkHashable(data: unknown, home: LeaseHome): Lease | Uint8Array<ArrayBuffer> {
   if (leases.is(data)) {
     const obstacle = leases.obstacle(data, home);
     if (obstacle !== undefined) throw obstacle;
@@ -86,14 +87,7 @@ export function checkHashable(
   if (types.isSharedArrayBuffer(memoryOf(data))) {
     throw invalidType('data', 'memory of one thread, not a SharedArrayBuffer', data);
   }
-  const length = trueLength(data);
-  if (length === 0) throw invalidValue('data', 'must not be empty or detached', data);
-  if (algorithm === 'xxh3' && length > COPY_BYTES_PER_TURN) {
-    throw ringboltError(
-      'ERR_RINGBOLT_UNSUPPORTED',
-      `XXH3 goes through memory at once, and ${length} bytes would hold up the event loop: use a lease, or a CRC`,
-    );
-  }
+  if (trueLength(data) === 0) throw invalidValue('data', 'must not be empty or detached', data);
   return plainView(data);
 }
 
@@ -101,7 +95,7 @@ export function checkHashable(
 export function hashLease(
   scheduler: Scheduler,
   lease: Lease,
-  { algorithm, seed, ioClass, signal, timeoutMs }: CheckedOptions,
+  { algorithm, seed, ioClass, signal, timeoutMs }: CheckedChecksumOptions,
 ): Promise<bigint> {
   scheduler.prepareChecksums();
   const length = leases.bytes(lease);
@@ -131,24 +125,32 @@ export function hashLease(
   });
 }
 
+type AnyHasher = ChecksumHasher<number> | ChecksumHasher<bigint>;
+
+/** `seed` was checked. */
+const HASHERS: Readonly<Record<ChecksumName, (seed: bigint) => AnyHasher>> = {
+  crc32c: (seed) => createCrc32c(Number(seed)),
+  crc64nvme: createCrc64nvme,
+  xxh3: createXxh3,
+};
+
 /** The same for other memory; the turns that it takes are those of the engine's copies. */
 export function hashArray(
-  native: NativeEngine,
   { scheduler, budget }: Copier,
   array: Uint8Array,
-  { algorithm, seed, signal, timeoutMs }: CheckedOptions,
+  { algorithm, seed, signal, timeoutMs }: CheckedChecksumOptions,
 ): Promise<bigint> {
   const interrupts = beginInterrupt(signal, timeoutMs);
   const { length } = array;
+  const hasher = HASHERS[algorithm](seed);
   return new Promise((resolve, reject) => {
-    let value = seed;
     let ended = false;
     const end = (error?: Error): void => {
       if (ended) return;
       ended = true;
       interrupts?.delete(waiter);
       scheduler.unreserve();
-      if (error === undefined) resolve(value);
+      if (error === undefined) resolve(BigInt(hasher.digest()));
       else reject(error);
     };
     const waiter = {
@@ -160,14 +162,10 @@ export function hashArray(
       const bytes = Math.min(length - start, COPY_BYTES_PER_TURN);
       budget.spend(bytes, () => {
         if (ended) return;
-        const next =
-          array.length === length
-            ? native.hashPart(array, start, bytes, ChecksumAlgorithm[algorithm], ...halves(value))
-            : undefined;
-        if (next === undefined) {
+        if (array.length !== length) {
           return end(invalidValue('data', 'was detached or resized while it was hashed', array));
         }
-        value = next;
+        hasher.update(array.subarray(start, start + bytes));
         if (start + bytes < length) hashFrom(start + bytes);
         else end();
       });
@@ -176,8 +174,4 @@ export function hashArray(
     interrupts?.add(waiter);
     hashFrom(0);
   });
-}
-
-function halves(value: bigint): [number, number] {
-  return [Number(value & 0xffff_ffffn), Number(value >> 32n)];
 }

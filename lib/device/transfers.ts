@@ -21,8 +21,10 @@ import {
 } from './block-checksums.js';
 import type { BatchResult, Transfer, WriteBatchOptions, WriteOptions } from './block-target.js';
 import type { Copier } from './copier.js';
+import { checkDurable } from './flushes.js';
 import { BATCH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
+import type { Staging } from './staging.js';
 
 type TransferKind = typeof OpKind.read | typeof OpKind.write;
 
@@ -31,6 +33,8 @@ export interface TransferHost {
   readonly scheduler: Scheduler;
   readonly home: LeaseHome;
   readonly copier: Copier;
+  /** Where leases are copied too. */
+  readonly staging: Staging | undefined;
 }
 
 /** How an operation is done. */
@@ -75,9 +79,8 @@ export class Transfers {
       if (place !== undefined) beginMismatches(place.plan);
       const way: Way = { modes, interrupts, place };
       if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, way);
-      const op = this.#operation(kind, offset, memory, way);
-      op.sink = promiseSink;
-      return scheduler.submitForPromise(op);
+      if (this.#host.staging !== undefined) return this.#stage(kind, offset, memory, way);
+      return this.#submit(kind, offset, memory, way);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -102,13 +105,17 @@ export class Transfers {
       interrupts?.add(batch); // until all have begun: the first may have ended before the last begins
       for (const [index, { offset, memory }] of parts.entries()) {
         const way: Way = { modes, interrupts, place: places[index] };
-        if (memory instanceof Lease) {
+        if (memory instanceof Lease && this.#host.staging === undefined) {
           const op = this.#operation(kind, offset, memory, way);
           op.sink = batch;
           op.index = index;
           scheduler.submit(op);
         } else {
-          this.#copy(kind, offset, memory, way).then(
+          const copied =
+            memory instanceof Lease
+              ? this.#stage(kind, offset, memory, way)
+              : this.#copy(kind, offset, memory, way);
+          copied.then(
             (bytes) => batch.succeed(index, bytes),
             (error: unknown) => batch.fail(index, error as Error),
           );
@@ -119,6 +126,23 @@ export class Transfers {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #submit(kind: TransferKind, offset: number, lease: Lease, way: Way): Promise<number> {
+    const op = this.#operation(kind, offset, lease, way);
+    op.sink = promiseSink;
+    return this.#host.scheduler.submitForPromise(op);
+  }
+
+  #stage(kind: TransferKind, offset: number, lease: Lease, way: Way): Promise<number> {
+    return this.#host.staging!.transfer({
+      kind,
+      file: this.#file,
+      offset,
+      lease,
+      interrupts: way.interrupts,
+      submit: () => this.#submit(kind, offset, lease, way),
+    });
   }
 
   #operation(kind: TransferKind, offset: number, lease: Lease, { modes, interrupts, place }: Way) {
@@ -221,7 +245,7 @@ export class Transfers {
       throw misaligned(this.#file.path, this.#blockSize, offset, length);
     }
     if (this.#file.closing) throw closedError('file', this.#file.path);
-    if (modes.flags !== 0 && this.#file.flushError !== undefined) throw this.#file.flushError;
+    if (modes.flags !== 0) checkDurable(this.#file, { offset, length, bytesDone: 0 });
     return memory;
   }
 

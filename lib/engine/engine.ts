@@ -15,10 +15,12 @@ import {
   type ChecksumOptions,
 } from '../device/memory-hasher.js';
 import { Batch, promiseSink } from '../device/sinks.js';
+import { Staging } from '../device/staging.js';
 import { closedError, ringboltError, systemError, systemErrorReason } from '../errors.js';
 import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
 import { Lease } from '../memory/lease.js';
 import { pools, type BufferPool } from '../memory/pool.js';
+import { slabsOf } from '../memory/slabs.js';
 import {
   BACKEND_KINDS,
   NativeEngine,
@@ -39,8 +41,8 @@ import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
+import { describeEngine, whyCopied, type EngineInfo } from './info.js';
 import { startLoopRing } from './loop-ring.js';
-import { describeEngine, type EngineInfo } from './info.js';
 import {
   placeQueues,
   resolveLimits,
@@ -67,6 +69,7 @@ export class Engine {
   readonly #native: NativeEngine;
   readonly #scheduler: Scheduler;
   readonly #copier: Copier;
+  readonly #staging: Staging | undefined;
   readonly #files = new Set<BlockFile>();
   readonly #host: FileHost;
   readonly #startedAtMs = performance.now();
@@ -96,13 +99,16 @@ export class Engine {
     this.#info = info;
     this.#queues = info.loopRing.active ? options.queues + 1 : options.queues;
     this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
-    this.#copier = new Copier(native, this.#pool, scheduler);
+    const slabs = slabsOf(native, whyCopied(info.memory) === '');
+    this.#copier = new Copier(native, this.#pool, slabs, scheduler);
+    this.#staging = slabs.visible ? undefined : new Staging(this.#copier);
     const files = this.#files;
     this.#host = {
       native,
       scheduler,
       home: pools.home(this.#pool),
       copier: this.#copier,
+      staging: this.#staging,
       forget(file) {
         files.delete(file);
       },
@@ -276,7 +282,7 @@ export class Engine {
 
   /**
    * The checksum of memory, however large, without holding up the event loop: a lease is hashed by a queue's thread, any other
-   * memory (with XXH3 at most 256 KiB) on this one, 256 KiB in each turn. Leave it alone until the promise settles.
+   * memory on this one, 256 KiB in each turn. Leave it alone until the promise settles.
    *
    * @returns the checksum; of CRC-32C in the low 32 bits.
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`,
@@ -286,11 +292,12 @@ export class Engine {
   checksum(data: Lease | Uint8Array, options: ChecksumOptions): Promise<bigint> {
     try {
       const checked = checkChecksumOptions(options);
-      const memory = checkHashable(data, pools.home(this.#pool), checked.algorithm);
+      const memory = checkHashable(data, pools.home(this.#pool));
       this.#checkRoom(1);
-      return memory instanceof Lease
+      if (!(memory instanceof Lease)) return hashArray(this.#copier, memory, checked);
+      return this.#staging === undefined
         ? hashLease(this.#scheduler, memory, checked)
-        : hashArray(this.#native, this.#copier, memory, checked);
+        : this.#staging.hash(memory, checked);
     } catch (error) {
       return Promise.reject(error);
     }

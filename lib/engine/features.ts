@@ -1,12 +1,16 @@
-// Optional features of the backends that an environment variable switches off: RINGBOLT_DISABLE=NAME,NAME. For finding
-// out whether one of them is to blame, and for tests. `engine.info.queues[].features` says what came of it.
+// Optional features that an environment variable switches off: RINGBOLT_DISABLE=NAME,NAME. For finding
+// out whether one of them is to blame, and for tests. `engine.info.queues[].features` says what came of it, and
+// `engine.info.memory.features` of the last.
 
 import { invalidValue } from '../validate.js';
 
 /** The event loop's own ring (loop-ring.ts). */
 export const LOOP_RING = 'LOOP_RING';
 
-/** As `engine.info` names them (native/io/uring_backend.cc, and the last aio_backend.cc). */
+/** ArrayBuffers over native memory (native/node/external_buffer.h). */
+export const EXTERNAL_BUFFERS = 'EXTERNAL_BUFFERS';
+
+/** As `engine.info` names them (native/io/uring_backend.cc and aio_backend.cc, but for the last two). */
 const FEATURES: readonly string[] = [
   'SUBMIT_ALL',
   'COOP_TASKRUN',
@@ -16,6 +20,7 @@ const FEATURES: readonly string[] = [
   'FIXED_FILES',
   'USER_REAP',
   LOOP_RING,
+  EXTERNAL_BUFFERS,
 ];
 
 /**

@@ -4,9 +4,10 @@ import { SIMD, type SimdInfo } from '../checksum/simd.js';
 import { systemErrorReason } from '../errors.js';
 import type { NativeInfo } from '../native.js';
 import { faultsRemark } from './faults.js';
+import { EXTERNAL_BUFFERS } from './features.js';
 import type { ResolvedEngineOptions } from './options.js';
 
-/** An optional ability of the backend. */
+/** An optional ability of the backend, or of memory. */
 export interface FeatureInfo {
   readonly name: string;
   readonly active: boolean;
@@ -39,6 +40,8 @@ export interface MemoryInfo {
   readonly poolBytes: number;
   /** Bytes of the pool that lie in huge pages. */
   readonly hugeBytes: number;
+  /** `EXTERNAL_BUFFERS`: whether leases go to the kernel without a copy. A runtime may forbid it, as Electron does. */
+  readonly features: readonly FeatureInfo[];
   /** What was not got, in words; empty if all was. */
   readonly remarks: string;
 }
@@ -94,7 +97,12 @@ export function describeEngine(
     memory: {
       poolBytes: got.poolBytes,
       hugeBytes: got.hugeBytes,
-      remarks: [got.memoryRemarks, hugePageRemark(got, options.hugePages)]
+      features: [got.externalBuffers],
+      remarks: [
+        got.memoryRemarks,
+        hugePageRemark(got, options.hugePages),
+        copyRemark([got.externalBuffers]),
+      ]
         .filter((remark) => remark !== '')
         .join('; '),
     },
@@ -117,6 +125,16 @@ function placementRemarks(asked: readonly number[], got: readonly number[], errn
   if (errno !== 0) return `not bound to CPUs ${asked.join(',')}: none of them may be used`;
   const missing = asked.filter((cpu) => !got.includes(cpu));
   return missing.length === 0 ? '' : `CPUs ${missing.join(',')} may not be used`;
+}
+
+/** Why leases are copied; empty if they are not. */
+export function whyCopied({ features }: Pick<MemoryInfo, 'features'>): string {
+  return features.find(({ name }) => name === EXTERNAL_BUFFERS)?.reason ?? '';
+}
+
+function copyRemark(features: readonly FeatureInfo[]): string {
+  const reason = whyCopied({ features });
+  return reason === '' ? '' : `leases are copied: ${reason}`;
 }
 
 function hugePageRemark(got: NativeInfo, wanted: boolean): string {

@@ -12,6 +12,9 @@
 // ArrayBuffer was detached, under a lease that is still there: such a lease cannot be submitted any more, and its
 // release is of no consequence, as its slab has another generation by then.
 //
+// Where no ArrayBuffer may lie over native memory, that memory is another than the slab's, and what is between the two copies
+// (lib/device/staging.ts) keeps the lease from its user besides, before the operation and after it.
+//
 // What the engine does with leases goes through `leases`, which no user can reach.
 
 import { ringboltError } from '../errors.js';
@@ -52,13 +55,18 @@ interface LeaseAccess {
   depart(lease: Lease): void;
   /** The kernel has let go. */
   arrive(lease: Lease): void;
+  /** Its memory is being copied, until {@link LeaseAccess.letGo}; operations may begin and end meanwhile. */
+  hold(lease: Lease): void;
+  letGo(lease: Lease): void;
 }
 
 export let leases: LeaseAccess;
 
 const HELD = 0;
 const IN_FLIGHT = 1;
-const RELEASED = 2; // a bit: may come together with IN_FLIGHT
+// Bits: may come together with the others.
+const RELEASED = 2;
+const COPIED = 4;
 
 /** A slab of the pool, leased. Made by {@link BufferPool.acquire}. */
 export class Lease {
@@ -77,7 +85,7 @@ export class Lease {
 
   /**
    * The leased memory: page-aligned, as long as was asked for, holding whatever was there before. Do not keep it past
-   * {@link release}: it would show the next holder's data.
+   * {@link release}: it would show the next holder's data. (Not aligned where leases are copied: `engine.info.memory`.)
    *
    * @throws `ERR_RINGBOLT_RELEASED`
    */
@@ -121,7 +129,7 @@ export class Lease {
           return ringboltError('ERR_RINGBOLT_UNSUPPORTED', 'The lease belongs to another engine');
         }
         if ((lease.#state & RELEASED) !== 0) return releasedError();
-        if (lease.#state === IN_FLIGHT) {
+        if (lease.#state !== HELD) {
           return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
         }
         return undefined;
@@ -134,14 +142,21 @@ export class Lease {
       },
       memory: (lease) => lease.#buffer,
       depart(lease) {
-        if (lease.#state !== HELD)
+        if (lease.#state !== HELD && (lease.#state & ~RELEASED) !== COPIED)
           throw new Error('ringbolt: a lease was submitted that is not held');
-        lease.#state = IN_FLIGHT;
+        lease.#state |= IN_FLIGHT;
         lease.#slab.home.setInFlight(lease.#slab.unit, true);
       },
       arrive(lease) {
-        lease.#state &= RELEASED;
+        lease.#state &= ~IN_FLIGHT;
         lease.#slab.home.setInFlight(lease.#slab.unit, false);
+        if (lease.#state === RELEASED) lease.#goHome();
+      },
+      hold(lease) {
+        lease.#state |= COPIED;
+      },
+      letGo(lease) {
+        lease.#state &= ~COPIED;
         if (lease.#state === RELEASED) lease.#goHome();
       },
     };

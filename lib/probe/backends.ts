@@ -1,21 +1,19 @@
 // What moves bytes: io_uring and each of its features, native AIO, and whether an engine starts at all.
 
-import { getSystemErrorMap } from 'node:util';
-import type { NativeFailure } from '../errors.js';
+import { describeFailure, type NativeFailure } from '../errors.js';
 import type { NativeProbe } from '../native.js';
 import { ALLOW_URING, atLeast, type KernelFacts } from './kernel.js';
 import { feature, type ProbeFeature } from './report.js';
 
 /** How starting a small engine went. */
 export type EngineOutcome =
-  | { readonly started: true; readonly backend: string }
+  | {
+      readonly started: true;
+      readonly backend: string;
+      /** Why leases are copied; empty if they are not. */
+      readonly copies: string;
+    }
   | { readonly started: false; readonly reason: string };
-
-/** `io_uring_setup: EPERM: operation not permitted`, and the circumstances. */
-export function describeFailure({ errno, syscall, detail }: NativeFailure): string {
-  const [name, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
-  return [syscall, name, text, detail].filter((part) => part !== '').join(': ');
-}
 
 export function judgeBackends(
   native: NativeProbe,
@@ -24,6 +22,7 @@ export function judgeBackends(
 ): readonly ProbeFeature[] {
   return [
     judgeEngine(engine),
+    ...judgeLeases(engine),
     judgeUring(native.uring, facts),
     ...judgeUringFeatures(native),
     judgeAio(native.aio),
@@ -39,6 +38,20 @@ function judgeEngine(engine: EngineOutcome): ProbeFeature {
   const best = engine.backend === 'io_uring';
   const why = 'io_uring does more with less CPU';
   return feature('engine', best ? 'yes' : 'degraded', { detail, why, remedy, needed: true });
+}
+
+function judgeLeases(engine: EngineOutcome): readonly ProbeFeature[] {
+  if (!engine.started) return [];
+  const { copies } = engine;
+  return [
+    feature('external-buffers', copies === '' ? 'yes' : 'no', {
+      detail: copies === '' ? 'leases go to the kernel without a copy' : 'leases are copied',
+      why: copies,
+      remedy: copies.includes('disabled')
+        ? 'take EXTERNAL_BUFFERS out of RINGBOLT_DISABLE'
+        : 'a process of plain Node.js; Electron allows no such memory',
+    }),
+  ];
 }
 
 function judgeUring(uring: NativeFailure, facts: KernelFacts): ProbeFeature {

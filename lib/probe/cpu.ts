@@ -5,7 +5,7 @@ import { formatCpuList, tryParseCpuList } from '../topology/cpu-list.js';
 import { listNodes, readCpuTopology } from '../topology/cpus.js';
 import { readCpuset } from '../topology/cpuset.js';
 import { readText, sysPath, type TopologyRoots } from '../topology/sysfs.js';
-import { describeFailure } from './backends.js';
+import { describeFailure } from '../errors.js';
 import { feature, type ProbeFeature } from './report.js';
 
 export async function judgeCpus(

@@ -4,7 +4,7 @@ import type { NativeFailure } from '../errors.js';
 import type { NativeProbe } from '../native.js';
 import type { BlockDevice } from '../topology/block-devices.js';
 import type { Storage } from '../topology/storage.js';
-import { describeFailure } from './backends.js';
+import { describeFailure } from '../errors.js';
 import { feature, formatBytes, type ProbeFeature } from './report.js';
 
 /** Undefined: no path was given. A string: why the path cannot be looked at. */

@@ -3,6 +3,7 @@
 
 import os from 'node:os';
 import { Engine } from '../engine/engine.js';
+import { whyCopied } from '../engine/info.js';
 import { ringboltError, systemError } from '../errors.js';
 import {
   addonFile,
@@ -123,9 +124,9 @@ async function tryEngine(): Promise<EngineOutcome> {
       queues: 1,
       pool: { bytes: LAYOUT.slabUnitBytes, classes: [LAYOUT.slabUnitBytes] },
     });
-    const { backend } = engine.info;
+    const { backend, memory } = engine.info;
     await engine.close();
-    return { started: true, backend };
+    return { started: true, backend, copies: whyCopied(memory) };
   } catch (error) {
     return { started: false, reason: error instanceof Error ? error.message : String(error) };
   }

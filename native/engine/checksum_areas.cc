@@ -39,9 +39,7 @@ uint32_t ChecksumAreas::TakeMismatches(const ChecksumArea& area, uint32_t count,
   uint32_t set = 0;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t bit = (area.Mismatches(i / 32) >> (i % 32)) & 1;
-    const uint32_t mask = 1U << ((first_bit + i) % 32);
-    uint32_t& word = words[(first_bit + i) / 32];
-    word = bit != 0 ? word | mask : word & ~mask;
+    PutBit(words, first_bit + i, bit != 0);
     set += bit;
   }
   return set;

@@ -24,6 +24,13 @@ namespace ringbolt {
 // Of one operation. Room for 1 MiB in blocks of 256 bytes, or 16 MiB in blocks of 4 KiB.
 inline constexpr uint32_t kMaxChecksumBlocks = 4096;
 
+// Requires bit < 32 * words.size().
+inline void PutBit(std::span<uint32_t> words, uint32_t bit, bool value) {
+  const uint32_t mask = 1U << (bit % 32);
+  uint32_t& word = words[bit / 32];
+  word = value ? word | mask : word & ~mask;
+}
+
 class ChecksumArea {
  public:
   [[nodiscard]] uint64_t Value(uint32_t block) const {

@@ -20,7 +20,6 @@ constexpr uint32_t kMaxFiles = 1024;
 
 // From linux/ioprio.h, which older systems do not have.
 constexpr int kIoprioWhoProcess = 1;
-constexpr int kIoprioIdle = 3 << 13;
 
 void ProbeUring(MachineProbe* probe) {
   std::unique_ptr<Backend> backend;
@@ -50,7 +49,7 @@ void ProbeAffinity(MachineProbe* probe) {
 
 Status ProbeIoPriority() {
   constexpr int kThisThread = 0;
-  if (syscall(SYS_ioprio_set, kIoprioWhoProcess, kThisThread, kIoprioIdle) != 0) {
+  if (syscall(SYS_ioprio_set, kIoprioWhoProcess, kThisThread, int{kIdlePriority}) != 0) {
     return Status::FromErrno("ioprio_set");
   }
   return Status::Ok();

@@ -117,6 +117,7 @@ class Queue {
 
   // --- JavaScript thread ---
 
+  [[nodiscard]] uint32_t index() const { return options_.index; }
   [[nodiscard]] uint32_t capacity() const { return submissions_.capacity(); }
   [[nodiscard]] const std::shared_ptr<OpSlot[]>& submission_block() const {
     return submissions_.block();

@@ -4,8 +4,6 @@
 
 #include "io/aio_backend.h"
 
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -87,13 +85,14 @@ Status AioBackend::Init(const BackendOptions& options) {
   if (status.ok()) status = context_.Init(std::min(max_in_flight_, kMaxEvents));
   if (status.ok()) status = helpers_.Start();
   if (!status.ok()) return status;
-  std::string reason;
-  if (!context_.HasRing()) reason = "the ring of events has another layout than Linux's";
-  if (std::ranges::find(options.without, kUserReap) != options.without.end()) {
+  if (IsDisabled(options.without, kUserReap)) {
     context_.ForgetRing();
-    reason = "disabled by request";
+    features_.push_back(DisabledFeature(kUserReap));
+  } else {
+    const bool known = context_.HasRing();
+    const char* reason = known ? "" : "the ring of events has another layout than Linux's";
+    features_.push_back({kUserReap, known, reason});
   }
-  features_.push_back({kUserReap, reason.empty(), reason});
   return Status::Ok();
 }
 
@@ -130,18 +129,8 @@ void AioBackend::Stage(const BackendOp& op) {
   slot->id = op.id;
   slot->in_use = true;
   slot->staged = true;
-  iocb& control = slot->control;
-  control = {};
-  control.aio_data = static_cast<uint64_t>(slot - slots_.data());
-  control.aio_lio_opcode = op.kind == OpKind::kRead ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
-  control.aio_rw_flags = op.durable ? RWF_DSYNC : 0;
-  control.aio_fildes = static_cast<uint32_t>(op.fd);
-  control.aio_buf = reinterpret_cast<uint64_t>(op.data);
-  control.aio_nbytes = op.length;
-  control.aio_offset = static_cast<int64_t>(op.offset);
-  control.aio_flags = IOCB_FLAG_RESFD;
-  control.aio_resfd = static_cast<uint32_t>(event_.fd());
-  staged_.push_back(&control);
+  slot->control = MakeControl(op, static_cast<uint64_t>(slot - slots_.data()), event_.fd());
+  staged_.push_back(&slot->control);
 }
 
 void AioBackend::HandOver() {

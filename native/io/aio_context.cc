@@ -1,6 +1,7 @@
 #include "io/aio_context.h"
 
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -8,6 +9,25 @@
 #include <cerrno>
 
 namespace ringbolt {
+
+iocb MakeControl(const BackendOp& op, uint64_t data, int event_fd) {
+  iocb control{};
+  control.aio_data = data;
+  control.aio_lio_opcode = op.kind == OpKind::kRead ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
+  control.aio_rw_flags = op.durable ? RWF_DSYNC : 0;
+  control.aio_fildes = static_cast<uint32_t>(op.fd);
+  control.aio_buf = reinterpret_cast<uint64_t>(op.data);
+  control.aio_nbytes = op.length;
+  control.aio_offset = static_cast<int64_t>(op.offset);
+  control.aio_flags = IOCB_FLAG_RESFD;
+  control.aio_resfd = static_cast<uint32_t>(event_fd);
+  if (op.idle_priority && op.kind == OpKind::kRead) {
+    // Kernels before 4.18 do not know the flag, and look at neither.
+    control.aio_flags |= IOCB_FLAG_IOPRIO;
+    control.aio_reqprio = kIdlePriority;
+  }
+  return control;
+}
 
 // As fs/aio.c has it. Part of the kernel's interface in all but name: libaio and fio read it too.
 struct AioContext::Ring {

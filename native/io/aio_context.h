@@ -13,8 +13,12 @@
 #include <span>
 
 #include "base/status.h"
+#include "io/backend.h"
 
 namespace ringbolt {
+
+// A direct read or write as the kernel takes it. Its completion adds to the eventfd.
+iocb MakeControl(const BackendOp& op, uint64_t data, int event_fd);
 
 class AioContext {
  public:

@@ -18,10 +18,14 @@
 
 #include "base/status.h"
 #include "io/fault_plan.h"
+#include "io/features.h"
 
 namespace ringbolt {
 
 enum class OpKind : uint8_t { kNop, kRead, kWrite, kDataSync };
+
+// IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), whose header does not compile everywhere.
+inline constexpr uint16_t kIdlePriority = 3 << 13;
 
 struct BackendOp {
   uint64_t id = 0;  // chosen by the queue, unique among operations in flight, below 2^63
@@ -42,13 +46,6 @@ struct BackendOp {
 struct BackendResult {
   uint64_t id = 0;
   int32_t result = 0;
-};
-
-// One optional ability: whether it is in use and, if not, why.
-struct BackendFeature {
-  const char* name = "";
-  bool active = false;
-  std::string reason;
 };
 
 enum class BackendKind : uint8_t { kAuto, kUring, kAio, kThreads };

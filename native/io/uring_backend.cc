@@ -18,7 +18,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/align.h"
 #include "base/check.h"
@@ -33,9 +32,6 @@ constexpr uint64_t kWakeId = uint64_t{1} << 63;
 constexpr uint64_t kCancelId = kWakeId | 1;
 
 constexpr uint32_t kMaxSubmissions = 4096;
-
-// IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), whose header does not compile everywhere.
-constexpr uint16_t kIdlePriority = 3 << 13;
 
 // Set-up flags, each optional. An older kernel answers EINVAL to the whole set, so they are tried
 // one by one.
@@ -83,7 +79,6 @@ class UringBackend final : public Backend {
   Status CheckOperations();
   void RegisterRingFd(const BackendOptions& options);
   void RegisterFileTable(const BackendOptions& options);
-  void AddFeature(const char* name, int error, std::string reason);
   io_uring_sqe* NextSqe();
   void ArmWake();
   void Prepare(io_uring_sqe* sqe, const BackendOp& op) const;
@@ -101,10 +96,6 @@ class UringBackend final : public Backend {
   std::vector<bool> registered_files_;  // by slot; empty: no file table
   std::vector<BackendFeature> features_;
 };
-
-bool IsDisabled(const BackendOptions& options, const char* feature) {
-  return std::ranges::find(options.without, feature) != options.without.end();
-}
 
 Status UringBackend::Init(const BackendOptions& options) {
   max_in_flight_ = options.max_in_flight;
@@ -144,19 +135,19 @@ Status UringBackend::CreateRing(const BackendOptions& options) {
 
   uint32_t wanted = 0;
   for (const SetupFlag& optional : kSetupFlags) {
-    if (!IsDisabled(options, optional.name)) wanted |= optional.flag;
+    if (!IsDisabled(options.without, optional.name)) wanted |= optional.flag;
   }
   uint32_t working = 0;
   const bool all = create(wanted) == 0;
   for (const SetupFlag& optional : kSetupFlags) {
     if ((wanted & optional.flag) == 0) {
-      AddFeature(optional.name, ECANCELED, "disabled by request");
+      features_.push_back(DisabledFeature(optional.name));
       continue;
     }
     const int error = all ? 0 : create(working | optional.flag);
     if (error == 0) working |= optional.flag;
     if (!all && error == 0) DestroyRing();
-    AddFeature(optional.name, error, std::string("needs ") + optional.since);
+    features_.push_back(TriedFeature(optional.name, error, std::string("needs ") + optional.since));
   }
   if (!all) {
     const int error = create(working);
@@ -196,30 +187,21 @@ Status UringBackend::CheckOperations() {
 // Saves the kernel the look-up of the ring's descriptor at each enter.
 void UringBackend::RegisterRingFd(const BackendOptions& options) {
   constexpr const char* kName = "REGISTERED_RING";
-  if (IsDisabled(options, kName)) return AddFeature(kName, ECANCELED, "disabled by request");
+  if (IsDisabled(options.without, kName)) return features_.push_back(DisabledFeature(kName));
   const int result = io_uring_register_ring_fd(&ring_);
-  AddFeature(kName, result < 0 ? -result : 0, result < 0 ? "needs Linux 5.18" : "");
+  features_.push_back(TriedFeature(kName, result < 0 ? -result : 0, "needs Linux 5.18"));
 }
 
 // Saves the kernel the reference count of the file at each operation.
 void UringBackend::RegisterFileTable(const BackendOptions& options) {
   constexpr const char* kName = "FIXED_FILES";
-  if (IsDisabled(options, kName)) return AddFeature(kName, ECANCELED, "disabled by request");
+  if (IsDisabled(options.without, kName)) return features_.push_back(DisabledFeature(kName));
   const int result = io_uring_register_files_sparse(&ring_, options.max_files);
   if (result == 0) registered_files_.assign(options.max_files, false);
-  std::string reason;
-  if (result == -EMFILE) {
-    reason = "RLIMIT_NOFILE is below " + std::to_string(options.max_files);
-  } else if (result < 0) {
-    reason = "needs Linux 5.19";
-  }
-  AddFeature(kName, result < 0 ? -result : 0, std::move(reason));
-}
-
-void UringBackend::AddFeature(const char* name, int error, std::string reason) {
-  if (error == 0) reason.clear();
-  if (error != 0 && error != ECANCELED) reason = std::string(std::strerror(error)) + ": " + reason;
-  features_.push_back({name, error == 0, std::move(reason)});
+  const std::string needs = result == -EMFILE
+                                ? "RLIMIT_NOFILE is below " + std::to_string(options.max_files)
+                                : "needs Linux 5.19";
+  features_.push_back(TriedFeature(kName, result < 0 ? -result : 0, needs));
 }
 
 // A free entry; hands the prepared ones to the kernel first if there is none.

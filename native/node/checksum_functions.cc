@@ -14,10 +14,12 @@
 // to a SharedArrayBuffer meanwhile spoils the result, nothing else.
 //
 // The block is native memory, held by its ArrayBuffer and by the environment: should somebody
-// transfer the buffer elsewhere, the functions still have theirs.
+// transfer the buffer elsewhere, the functions still have theirs. Where the runtime has no external
+// ArrayBuffers, it is V8's memory, and looked up for each call.
 
 #include "node/checksum_functions.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -28,6 +30,7 @@
 #include "checksum/dispatch.h"
 #include "checksum/xxh3_kernel.h"
 #include "node/convert.h"
+#include "node/external_buffer.h"
 
 namespace ringbolt {
 
@@ -38,6 +41,31 @@ struct Block {
   uint64_t value;   // seed before a call, result after it; the first CRC of a combination
   uint64_t second;  // the second one
 };
+
+// What each function is given. One for each environment.
+struct BlockHome {
+  std::shared_ptr<Block> block;  // which its ArrayBuffer holds too; or null,
+  napi_ref buffer = nullptr;     // and the ArrayBuffer is all there is
+};
+
+// Null if somebody has transferred the buffer elsewhere.
+Block* LookUpBlock(napi_env env, const BlockHome& home) {
+  napi_value buffer = nullptr;
+  void* data = nullptr;
+  size_t bytes = 0;
+  if (napi_get_reference_value(env, home.buffer, &buffer) != napi_ok ||
+      napi_get_arraybuffer_info(env, buffer, &data, &bytes) != napi_ok || bytes != sizeof(Block)) {
+    return nullptr;
+  }
+  return static_cast<Block*>(data);
+}
+
+Block* BlockOf(napi_env env, void* data) {
+  const auto* home = static_cast<const BlockHome*>(data);
+  if (home->block != nullptr) [[likely]]
+    return home->block.get();
+  return LookUpBlock(env, *home);
+}
 
 napi_value NothingHashed(napi_env env) {
   napi_value result = nullptr;
@@ -86,13 +114,14 @@ template <void (*kCompute)(const Bytes& bytes, Block* block)>
 napi_value OfData(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value data = nullptr;
-  void* block = nullptr;
+  void* home = nullptr;
   Bytes bytes{};
-  if (napi_get_cb_info(env, info, &count, &data, nullptr, &block) != napi_ok ||
+  if (napi_get_cb_info(env, info, &count, &data, nullptr, &home) != napi_ok ||
       !ReadBytes(env, data, &bytes)) {
     return NothingHashed(env);
   }
-  kCompute(bytes, static_cast<Block*>(block));
+  Block* block = BlockOf(env, home);
+  if (block != nullptr) kCompute(bytes, block);
   return nullptr;
 }
 
@@ -119,7 +148,8 @@ napi_value Combine(napi_env env, napi_callback_info info) {
       !ReadInteger(Napi::Value(env, argument), "bytesB", 0, kMaxSafeInteger, &bytes_b)) {
     return nullptr;
   }
-  auto* block = static_cast<Block*>(data);
+  Block* block = BlockOf(env, data);
+  if (block == nullptr) return nullptr;
   block->value = kCombine(static_cast<Crc>(block->value), static_cast<Crc>(block->second),
                           static_cast<uint64_t>(bytes_b));
   return nullptr;
@@ -159,14 +189,15 @@ napi_value UpdateXxh3(napi_env env, napi_callback_info info) {
 napi_value DigestXxh3(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument = nullptr;
-  void* block = nullptr;
+  void* home = nullptr;
   Bytes memory{};
   Xxh3State state;
-  if (napi_get_cb_info(env, info, &count, &argument, nullptr, &block) != napi_ok ||
+  if (napi_get_cb_info(env, info, &count, &argument, nullptr, &home) != napi_ok ||
       !ReadState(env, argument, &memory, &state)) {
     return NothingHashed(env);
   }
-  static_cast<Block*>(block)->value = Xxh3Digest(state);
+  Block* block = BlockOf(env, home);
+  if (block != nullptr) block->value = Xxh3Digest(state);
   return nullptr;
 }
 
@@ -206,57 +237,65 @@ Napi::Object DescribeSimd(Napi::Env env) {
 
 // --- Setting up ---
 
-using BlockOwner = std::shared_ptr<Block>;
+// As lib/ reads it for engines; this is needed before.
+bool ExternalBuffersDisabled() {
+  const char* disabled = std::getenv("RINGBOLT_DISABLE");
+  return disabled != nullptr && std::strstr(disabled, kExternalBuffers) != nullptr;
+}
 
 // Null with an exception pending.
-napi_value BlockBuffer(napi_env env, const BlockOwner& block) {
-  auto* owner = new BlockOwner(block);
+napi_value MakeBlock(napi_env env, BlockHome* home) {
   napi_value buffer = nullptr;
-  const auto drop = [](napi_env, void*, void* hint) { delete static_cast<BlockOwner*>(hint); };
-  if (napi_create_external_arraybuffer(env, block.get(), sizeof(Block), drop, owner, &buffer) ==
-      napi_ok) {
+  auto block = std::make_shared<Block>();
+  if (!ExternalBuffersDisabled() &&
+      MakeExternalBuffer(env, block.get(), sizeof(Block), block, &buffer) == napi_ok) {
+    home->block = std::move(block);
     return buffer;
   }
-  delete owner;
-  napi_throw_error(env, nullptr, "this runtime does not allow external array buffers");
+  void* data = nullptr;
+  if (napi_create_arraybuffer(env, sizeof(Block), &data, &buffer) == napi_ok &&
+      napi_create_reference(env, buffer, 1, &home->buffer) == napi_ok) {
+    return buffer;
+  }
+  napi_throw_error(env, nullptr, "no memory for an ArrayBuffer");
   return nullptr;
 }
 
-napi_property_descriptor Property(const char* name, napi_callback callback, Block* block) {
+napi_property_descriptor Property(const char* name, napi_callback callback, BlockHome* home) {
   napi_property_descriptor property{};
   property.utf8name = name;
   property.method = callback;
   property.attributes = napi_default_method;
-  property.data = block;
+  property.data = home;
   return property;
 }
 
 }  // namespace
 
 Napi::Value DefineChecksums(Napi::Env env) {
-  auto shared = std::make_shared<Block>();
-  napi_value buffer = BlockBuffer(env, shared);
+  auto owned = std::make_unique<BlockHome>();
+  BlockHome* home = owned.get();
+  napi_value buffer = MakeBlock(env, home);
   if (buffer == nullptr) return {};
   // The functions use it until no JavaScript runs any more.
-  Block* block = shared.get();
-  env.AddCleanupHook([owner = std::move(shared)]() mutable { owner.reset(); });
+  env.AddCleanupHook([owner = owned.release()] { delete owner; });
 
   Napi::Object checksum = Napi::Object::New(env);
   checksum.Set("block", buffer);
   checksum.Set("simd", DescribeSimd(env));
   checksum.Set("xxh3StateBytes", static_cast<double>(sizeof(Xxh3State)));
   const napi_property_descriptor crcs[] = {
-      Property("crc32c", OfData<ComputeCrc32c>, block),
-      Property("crc64nvme", OfData<ComputeCrc64Nvme>, block),
-      Property("combineCrc32c", Combine<uint32_t, Crc32cCombine>, block),
-      Property("combineCrc64nvme", Combine<uint64_t, Crc64NvmeCombine>, block),
+      Property("crc32c", OfData<ComputeCrc32c>, home),
+      Property("crc64nvme", OfData<ComputeCrc64Nvme>, home),
+      Property("combineCrc32c", Combine<uint32_t, Crc32cCombine>, home),
+      Property("combineCrc64nvme", Combine<uint64_t, Crc64NvmeCombine>, home),
   };
   if (napi_define_properties(env, checksum, std::size(crcs), crcs) != napi_ok) return {};
   if (ChosenXxh3Kernel() == nullptr) return checksum;
   const napi_property_descriptor xxh3[] = {
-      Property("xxh3", OfData<ComputeXxh3>, block),
-      Property("xxh3Update", UpdateXxh3, block),
-      Property("xxh3Digest", DigestXxh3, block),
+      Property("xxh3", OfData<ComputeXxh3>, home),
+      Property("xxh3Update", UpdateXxh3, home),
+      Property("xxh3Digest", DigestXxh3, home),
   };
   if (napi_define_properties(env, checksum, std::size(xxh3), xxh3) != napi_ok) return {};
   return checksum;

@@ -101,6 +101,20 @@ bool ReadField(const Napi::Object& from, const char* name, std::vector<std::stri
   });
 }
 
+Napi::Object FeatureToJs(Napi::Env env, const BackendFeature& feature) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("name", feature.name);
+  result.Set("active", feature.active);
+  result.Set("reason", feature.reason);
+  return result;
+}
+
+Napi::Array FeaturesToJs(Napi::Env env, const std::vector<BackendFeature>& features) {
+  Napi::Array array = Napi::Array::New(env, features.size());
+  for (uint32_t i = 0; i < features.size(); ++i) array.Set(i, FeatureToJs(env, features[i]));
+  return array;
+}
+
 Napi::Object FailureToJs(Napi::Env env, const Status& status) {
   Napi::Object failure = Napi::Object::New(env);
   failure.Set("errno", status.error());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "io/features.h"
 
 namespace ringbolt {
 
@@ -27,6 +28,10 @@ bool ReadField(const Napi::Object& from, const char* name, std::string* result);
 bool ReadField(const Napi::Object& from, const char* name, uint32_t min, uint32_t max,
                std::vector<uint32_t>* result);
 bool ReadField(const Napi::Object& from, const char* name, std::vector<std::string>* result);
+
+// { name, active, reason }
+Napi::Object FeatureToJs(Napi::Env env, const BackendFeature& feature);
+Napi::Array FeaturesToJs(Napi::Env env, const std::vector<BackendFeature>& features);
 
 // { errno, syscall, detail }: what lib/errors.ts makes an Error of.
 Napi::Object FailureToJs(Napi::Env env, const Status& status);

@@ -2,12 +2,9 @@
 // memory is looked at only in here and for as long as a call takes, and the areas of a queue, which
 // its thread reads and writes.
 //
-// Called for every operation with checksums: plain N-API. A number that is missing or foreign reads
-// as UINT32_MAX, which nothing accepts; an array that is foreign, detached or shrunk reads as
-// empty.
+// Called for every operation with checksums.
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -17,53 +14,11 @@
 #include "engine/op_slot.h"
 #include "node/convert.h"
 #include "node/engine_wrap.h"
+#include "node/hot_call.h"
 
 namespace ringbolt {
 
 namespace {
-
-template <size_t N>
-struct Call {
-  EngineWrap* self = nullptr;
-  std::array<napi_value, N> arguments{};
-};
-
-template <size_t N>
-Call<N> ReadCall(napi_env env, napi_callback_info info) {
-  Call<N> call;
-  size_t count = N;
-  napi_value self = nullptr;
-  void* wrap = nullptr;
-  if (napi_get_cb_info(env, info, &count, call.arguments.data(), &self, nullptr) == napi_ok &&
-      napi_unwrap(env, self, &wrap) == napi_ok) {
-    call.self = static_cast<EngineWrap*>(wrap);
-  }
-  return call;
-}
-
-double ReadNumber(napi_env env, napi_value value) {
-  double number = -1;
-  return napi_get_value_double(env, value, &number) == napi_ok ? number : -1;
-}
-
-uint32_t ReadIndex(napi_env env, napi_value value) {
-  const double number = ReadNumber(env, value);
-  return number >= 0 && number < UINT32_MAX ? static_cast<uint32_t>(number) : UINT32_MAX;
-}
-
-template <typename T>
-std::span<T> ReadArray(napi_env env, napi_value value, napi_typedarray_type wanted) {
-  bool is_array = false;
-  if (napi_is_typedarray(env, value, &is_array) != napi_ok || !is_array) return {};
-  napi_typedarray_type type{};
-  size_t length = 0;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
-      type != wanted || data == nullptr) {
-    return {};
-  }
-  return {static_cast<T*>(data), length};
-}
 
 // Null is not there; anything else must be an array that holds `count` values from `first` on.
 template <typename T>
@@ -85,12 +40,6 @@ bool ReadBits(napi_env env, napi_value value, uint32_t* first, uint32_t count,
   const uint32_t word = *first / 32;
   *first %= 32;
   return ReadPart(env, value, napi_uint32_array, word, end - word, words);
-}
-
-napi_value Number(napi_env env, double value) {
-  napi_value result = nullptr;
-  napi_create_double(env, value, &result);
-  return result;
 }
 
 // Memory that somebody wrote into the pool through an old view may be the very slab it is copied
@@ -133,9 +82,7 @@ napi_value EngineWrap::PutExpected(napi_env env, napi_callback_info info) {
       area != nullptr && blocks <= kMaxChecksumBlocks &&
       ReadPart(env, expected, napi_biguint64_array, ReadIndex(env, first), blocks, &values);
   if (good) ChecksumAreas::Put(area, values);
-  napi_value result = nullptr;
-  napi_get_boolean(env, good, &result);
-  return result;
+  return Truth(env, good);
 }
 
 // takeChecksums(queue, place, count, first, out | null, mismatches | null): the number of
@@ -207,37 +154,9 @@ napi_value EngineWrap::CopyChecksummed(napi_env env, napi_callback_info info) {
     const bool mismatch = !expected.empty() && expected[block] != value;
     mismatches += mismatch ? 1 : 0;
     if (!out.empty()) out[block] = value;
-    if (words.empty()) continue;
-    const uint32_t bit = 1U << ((first + block) % 32);
-    uint32_t& word = words[(first + block) / 32];
-    word = mismatch ? word | bit : word & ~bit;
+    if (!words.empty()) PutBit(words, first + block, mismatch);
   }
   return Number(env, mismatches);
-}
-
-// hashPart(source, start, length, algorithm, seedLow, seedHigh): the checksum of a part of an
-// array, as a BigInt, or undefined if any argument does not go with the others.
-napi_value EngineWrap::HashPart(napi_env env, napi_callback_info info) {
-  const auto call = ReadCall<6>(env, info);
-  if (call.self == nullptr) return nullptr;
-  const auto& [source, start, length, algorithm, seed_low, seed_high] = call.arguments;
-  const uint32_t bytes = ReadIndex(env, length);
-  const uint32_t which = ReadIndex(env, algorithm);
-  if (which > static_cast<uint32_t>(ChecksumAlgorithm::kXxh3)) return nullptr;
-  const BlockFormula formula{
-      .algorithm = static_cast<ChecksumAlgorithm>(which),
-      .block_bytes = bytes,
-      .seed = (uint64_t{ReadIndex(env, seed_high)} << 32) | ReadIndex(env, seed_low)};
-  const std::span<uint8_t> array = ReadArray<uint8_t>(env, source, napi_uint8_array);
-  const double first = ReadNumber(env, start);
-  if (CheckFormula(formula, bytes) != 0 || !(first >= 0) || bytes > array.size() ||
-      first > static_cast<double>(array.size() - bytes)) {
-    return nullptr;
-  }
-  napi_value result = nullptr;
-  const uint8_t* data = array.data() + static_cast<size_t>(first);
-  napi_create_bigint_uint64(env, Checksum(formula.algorithm, data, bytes, formula.seed), &result);
-  return result;
 }
 
 }  // namespace ringbolt

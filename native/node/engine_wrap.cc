@@ -5,76 +5,12 @@
 
 #include "io/choose_backend.h"
 #include "node/convert.h"
+#include "node/external_buffer.h"
+#include "node/hot_call.h"
 #include "node/read_options.h"
 #include "node/stats_layout.h"
 
 namespace ringbolt {
-
-namespace {
-
-// An ArrayBuffer over memory that native code owns; `owner` is dropped when JavaScript can no
-// longer see it.
-template <typename Owner>
-napi_value ExternalBuffer(napi_env env, void* data, size_t bytes, Owner owner) {
-  auto* hint = new Owner(std::move(owner));
-  napi_value buffer = nullptr;
-  const napi_status status = napi_create_external_arraybuffer(
-      env, data, bytes, [](napi_env, void*, void* raw) { delete static_cast<Owner*>(raw); }, hint,
-      &buffer);
-  if (status == napi_ok) return buffer;
-  delete hint;
-  Napi::Error::New(env, "this runtime does not allow external array buffers")
-      .ThrowAsJavaScriptException();
-  return nullptr;
-}
-
-// Tells the pool when the last view of a slab is gone.
-class SlabView {
- public:
-  SlabView(std::shared_ptr<SlabPool> pool, uint32_t unit)
-      : pool_(std::move(pool)), unit_(unit), generation_(pool_->NextBufferGeneration(unit)) {}
-  SlabView(SlabView&& other) noexcept = default;
-  SlabView& operator=(SlabView&&) = delete;
-  SlabView(const SlabView&) = delete;
-  SlabView& operator=(const SlabView&) = delete;
-  ~SlabView() {
-    if (pool_ != nullptr) pool_->NoteForgotten({unit_, generation_});
-  }
-
-  [[nodiscard]] uint32_t generation() const { return generation_; }
-
- private:
-  std::shared_ptr<SlabPool> pool_;
-  uint32_t unit_;
-  uint32_t generation_;
-};
-
-// Reads up to N numbers without exceptions; a missing or foreign one reads as UINT32_MAX, which no
-// caller accepts.
-template <size_t N>
-EngineWrap* ReadHotCall(napi_env env, napi_callback_info info, uint32_t (&numbers)[N]) {
-  size_t count = N;
-  napi_value arguments[N];
-  napi_value self = nullptr;
-  void* wrap = nullptr;
-  if (napi_get_cb_info(env, info, &count, arguments, &self, nullptr) != napi_ok) return nullptr;
-  for (size_t i = 0; i < N; ++i) {
-    double number = -1;
-    const bool good = napi_get_value_double(env, arguments[i], &number) == napi_ok && number >= 0 &&
-                      number < UINT32_MAX;
-    numbers[i] = good ? static_cast<uint32_t>(number) : UINT32_MAX;
-  }
-  if (napi_unwrap(env, self, &wrap) != napi_ok) return nullptr;
-  return static_cast<EngineWrap*>(wrap);
-}
-
-napi_value ToJs(napi_env env, bool value) {
-  napi_value result = nullptr;
-  napi_get_boolean(env, value, &result);
-  return result;
-}
-
-}  // namespace
 
 Napi::Function EngineWrap::Define(Napi::Env env) {
   const auto hot = [](const char* name, napi_callback method) {
@@ -104,11 +40,12 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          hot("drive", Drive),
                          hot("acquireSlab", AcquireSlab),
                          hot("releaseSlab", ReleaseSlab),
+                         hot("fillSlab", FillSlab),
+                         hot("readSlab", ReadSlab),
                          hot("prepareChecksums", PrepareChecksums),
                          hot("putExpected", PutExpected),
                          hot("takeChecksums", TakeChecksums),
                          hot("copyChecksummed", CopyChecksummed),
-                         hot("hashPart", HashPart),
                      });
 }
 
@@ -122,6 +59,9 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   EngineOptions options;
   if (!ReadEngineOptions(info[0].As<Napi::Object>(), &options)) return;
   options.backend_factory = CreateBackend;
+  if (IsDisabled(options.without_features, kExternalBuffers)) {
+    external_buffers_ = DisabledFeature(kExternalBuffers);
+  }
 
   info.This().As<Napi::Object>().DefineProperty(
       Napi::PropertyDescriptor::Value("deliver", info[1], napi_default));
@@ -150,6 +90,7 @@ bool EngineWrap::MayPost(Napi::Env env) const {
 // --- Owner ---
 
 void EngineWrap::Deliver(napi_env env, uint32_t queue, uint32_t count) {
+  if (ring_copies_ != nullptr) ring_copies_->CopyOut(queue, count);
   napi_value function = nullptr;
   napi_value self = Value();
   napi_value arguments[2];
@@ -185,6 +126,10 @@ Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
               [this, env, deferred, status] {
                 if (!status->ok()) return deferred.Resolve(FailureToJs(env, *status));
                 pool_ = host_->engine()->pool();
+                if (external_buffers_.active) external_buffers_ = TryExternalBuffers(env);
+                if (!external_buffers_.active) {
+                  ring_copies_ = std::make_unique<RingCopies>(env, host_->engine()->queues());
+                }
                 if (!stop_called_) host_->Open();
                 deferred.Resolve(Describe(env));
               });
@@ -198,6 +143,7 @@ Napi::Object EngineWrap::Describe(Napi::Env env) const {
   result.Set("poolBytes", static_cast<double>(arena.bytes()));
   result.Set("hugeBytes", static_cast<double>(arena.huge_bytes()));
   result.Set("memoryRemarks", arena.remarks());
+  result.Set("externalBuffers", FeatureToJs(env, external_buffers_));
   Napi::Array queues = Napi::Array::New(env, engine->queues().size());
   for (uint32_t i = 0; i < engine->queues().size(); ++i) {
     const Queue& queue = *engine->queues()[i];
@@ -205,15 +151,7 @@ Napi::Object EngineWrap::Describe(Napi::Env env) const {
     entry.Set("backend", queue.backend_name());
     entry.Set("cpus", NumbersToJs(env, queue.cpus_got()));
     entry.Set("bind", FailureToJs(env, queue.bind_status()));
-    Napi::Array features = Napi::Array::New(env, queue.features().size());
-    for (uint32_t f = 0; f < queue.features().size(); ++f) {
-      Napi::Object feature = Napi::Object::New(env);
-      feature.Set("name", queue.features()[f].name);
-      feature.Set("active", queue.features()[f].active);
-      feature.Set("reason", queue.features()[f].reason);
-      features.Set(f, feature);
-    }
-    entry.Set("features", features);
+    entry.Set("features", FeaturesToJs(env, queue.features()));
     Napi::Array passed_over = Napi::Array::New(env, queue.passed_over().size());
     for (uint32_t p = 0; p < queue.passed_over().size(); ++p) {
       Napi::Object tried = FailureToJs(env, queue.passed_over()[p].status);
@@ -271,24 +209,45 @@ Napi::Value EngineWrap::StartDriven(const Napi::CallbackInfo& info) {
     Napi::Error::New(env, "startDriven() once, on a started engine").ThrowAsJavaScriptException();
     return env.Undefined();
   }
+  if (ring_copies_ != nullptr) {  // which are of the other queues only
+    return FailureToJs(env, Status::Error(ENOTSUP, "napi_create_external_arraybuffer"));
+  }
   return FailureToJs(env, host_->StartDriven());
 }
 
-// queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers.
+namespace {
+
+// The rings' own memory.
+napi_status RingBlocks(napi_env env, const Queue& queue, napi_value* submissions,
+                       napi_value* completions) {
+  const auto& ops = queue.submission_block();
+  const auto& results = queue.completion_block();
+  const size_t capacity = queue.capacity();
+  const napi_status status =
+      MakeExternalBuffer(env, ops.get(), capacity * sizeof(OpSlot), ops, submissions);
+  if (status != napi_ok) return status;
+  return MakeExternalBuffer(env, results.get(), capacity * sizeof(CompletionSlot), results,
+                            completions);
+}
+
+}  // namespace
+
+// queueBlocks(queue): { submissions, completions }, the rings' slots as ArrayBuffers, or copies of
+// them.
 Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!Alive(env)) return env.Undefined();
   const Queue* const found = ReadQueue(info[0]);
   if (found == nullptr) return env.Undefined();
-  const Queue& queue = *found;
-  napi_value submissions =
-      ExternalBuffer(env, queue.submission_block().get(), queue.capacity() * sizeof(OpSlot),
-                     queue.submission_block());
-  if (submissions == nullptr) return env.Undefined();
-  napi_value completions =
-      ExternalBuffer(env, queue.completion_block().get(), queue.capacity() * sizeof(CompletionSlot),
-                     queue.completion_block());
-  if (completions == nullptr) return env.Undefined();
+  napi_value submissions = nullptr;
+  napi_value completions = nullptr;
+  const napi_status status = ring_copies_ != nullptr
+                                 ? ring_copies_->Blocks(found->index(), &submissions, &completions)
+                                 : RingBlocks(env, *found, &submissions, &completions);
+  if (status != napi_ok) {
+    Napi::Error::New(env, "no memory for an ArrayBuffer").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
   Napi::Object blocks = Napi::Object::New(env);
   blocks.Set("submissions", submissions);
   blocks.Set("completions", completions);
@@ -297,20 +256,24 @@ Napi::Value EngineWrap::QueueBlocks(const Napi::CallbackInfo& info) {
 
 // kick(queue, count): false if the queue would not take them.
 napi_value EngineWrap::Kick(napi_env env, napi_callback_info info) {
-  uint32_t numbers[2];
-  EngineWrap* self = ReadHotCall(env, info, numbers);
-  return ToJs(
-      env, self != nullptr && self->host_ != nullptr && self->host_->Kick(numbers[0], numbers[1]));
+  const auto call = ReadCall<2>(env, info);
+  EngineWrap* self = call.self;
+  if (self == nullptr || self->host_ == nullptr) return Truth(env, false);
+  const uint32_t queue = ReadIndex(env, call.arguments[0]);
+  const uint32_t count = ReadIndex(env, call.arguments[1]);
+  if (self->ring_copies_ != nullptr && !self->ring_copies_->CopyIn(queue, count)) {
+    return Truth(env, false);
+  }
+  return Truth(env, self->host_->Kick(queue, count));
 }
 
 // drive(count, deliver): kicks and turns the driven queue; see EngineHost::Drive().
 napi_value EngineWrap::Drive(napi_env env, napi_callback_info info) {
-  uint32_t numbers[2];
-  EngineWrap* self = ReadHotCall(env, info, numbers);
-  const bool ready = self != nullptr && self->host_ != nullptr;
-  napi_value result = nullptr;
-  napi_create_int32(env, ready ? self->host_->Drive(numbers[0], numbers[1] == 1) : -1, &result);
-  return result;
+  const auto call = ReadCall<2>(env, info);
+  const bool ready = call.self != nullptr && call.self->host_ != nullptr;
+  const uint32_t count = ReadIndex(env, call.arguments[0]);
+  const bool deliver = ReadIndex(env, call.arguments[1]) == 1;
+  return Number(env, ready ? call.self->host_->Drive(count, deliver) : -1);
 }
 
 // queueStats(queue, out: Float64Array): fills `out` as stats_layout.h says.
@@ -328,122 +291,6 @@ Napi::Value EngineWrap::QueueStats(const Napi::CallbackInfo& info) {
   }
   WriteQueueStats(*queue, info[1].As<Napi::Float64Array>().Data());
   return env.Undefined();
-}
-
-// --- Memory ---
-
-// acquireSlab(class): the unit of a slab, or undefined if there is none.
-napi_value EngineWrap::AcquireSlab(napi_env env, napi_callback_info info) {
-  uint32_t numbers[1];
-  EngineWrap* self = ReadHotCall(env, info, numbers);
-  napi_value result = nullptr;
-  if (self == nullptr || self->pool_ == nullptr || numbers[0] >= self->pool_->class_count()) {
-    return result;
-  }
-  const uint32_t unit = self->pool_->Acquire(numbers[0]);
-  if (unit != kNoSlab) napi_create_uint32(env, unit, &result);
-  return result;
-}
-
-// releaseSlab(unit): false if that slab is not leased.
-napi_value EngineWrap::ReleaseSlab(napi_env env, napi_callback_info info) {
-  uint32_t numbers[1];
-  EngineWrap* self = ReadHotCall(env, info, numbers);
-  return ToJs(env, self != nullptr && self->pool_ != nullptr && self->pool_->Release(numbers[0]));
-}
-
-// slabBuffer(unit, bytes): { buffer, generation }, a new ArrayBuffer over the beginning of a leased
-// slab, by default over all of it.
-Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  double unit = 0;
-  if (!ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit)) return env.Undefined();
-  const auto slab = static_cast<uint32_t>(unit);
-  if (pool_ == nullptr || !pool_->IsLeased(slab)) {
-    Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  double bytes = pool_->SlabBytes(slab);
-  if (!info[1].IsUndefined() && !ReadInteger(info[1], "bytes", 1, bytes, &bytes)) {
-    return env.Undefined();
-  }
-  SlabView view(pool_, slab);
-  const uint32_t generation = view.generation();
-  napi_value buffer =
-      ExternalBuffer(env, pool_->SlabData(slab), static_cast<size_t>(bytes), std::move(view));
-  if (buffer == nullptr) return env.Undefined();
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("buffer", buffer);
-  result.Set("generation", generation);
-  return result;
-}
-
-// takeForgotten(): [{ unit, generation }], slabs whose last ArrayBuffer is gone although they are
-// leased.
-Napi::Value EngineWrap::TakeForgotten(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  Napi::Array result = Napi::Array::New(env);
-  if (pool_ == nullptr) return result;
-  uint32_t index = 0;
-  for (const SlabPool::Forgotten& slab : pool_->TakeForgotten()) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("unit", slab.unit);
-    entry.Set("generation", slab.generation);
-    result.Set(index++, entry);
-  }
-  return result;
-}
-
-namespace {
-
-bool ReadForgotten(const Napi::CallbackInfo& info, SlabPool::Forgotten* slab) {
-  double unit = 0;
-  double generation = 0;
-  if (!ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit) ||
-      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
-    return false;
-  }
-  *slab = {static_cast<uint32_t>(unit), static_cast<uint32_t>(generation)};
-  return true;
-}
-
-}  // namespace
-
-// putForgotten(unit, generation): to be told of again.
-Napi::Value EngineWrap::PutForgotten(const Napi::CallbackInfo& info) {
-  SlabPool::Forgotten slab;
-  if (pool_ != nullptr && ReadForgotten(info, &slab)) pool_->NoteForgotten(slab);
-  return info.Env().Undefined();
-}
-
-// reclaimSlab(unit, generation): false if the slab has another buffer by now, or is not leased.
-Napi::Value EngineWrap::ReclaimSlab(const Napi::CallbackInfo& info) {
-  SlabPool::Forgotten slab;
-  const bool reclaimed = pool_ != nullptr && ReadForgotten(info, &slab) && pool_->Reclaim(slab);
-  return Napi::Boolean::New(info.Env(), reclaimed);
-}
-
-// poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, ... }] }, as in SlabClassStats
-Napi::Value EngineWrap::PoolStats(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (pool_ == nullptr) return env.Undefined();
-  Napi::Object stats = Napi::Object::New(env);
-  stats.Set("leaked", static_cast<double>(pool_->leaked()));
-  Napi::Array classes = Napi::Array::New(env, pool_->class_count());
-  for (uint32_t i = 0; i < pool_->class_count(); ++i) {
-    const SlabClassStats of = pool_->ClassStats(i);
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("slabBytes", of.slab_bytes);
-    entry.Set("capacity", of.capacity);
-    entry.Set("inUse", of.in_use);
-    entry.Set("highWater", of.high_water);
-    entry.Set("acquired", static_cast<double>(of.acquired));
-    entry.Set("substituted", static_cast<double>(of.substituted));
-    entry.Set("misses", static_cast<double>(of.misses));
-    classes.Set(i, entry);
-  }
-  stats.Set("classes", classes);
-  return stats;
 }
 
 }  // namespace ringbolt

@@ -9,8 +9,11 @@
 
 #include <memory>
 
+#include "io/features.h"
 #include "memory/slab_pool.h"
 #include "node/engine_host.h"
+#include "node/external_buffer.h"
+#include "node/ring_copies.h"
 
 namespace ringbolt {
 
@@ -35,23 +38,26 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value StartDriven(const Napi::CallbackInfo& info);
   Napi::Value QueueBlocks(const Napi::CallbackInfo& info);
   Napi::Value QueueStats(const Napi::CallbackInfo& info);
+  // In engine_slabs.cc.
   Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
   Napi::Value TakeForgotten(const Napi::CallbackInfo& info);
   Napi::Value PutForgotten(const Napi::CallbackInfo& info);
   Napi::Value ReclaimSlab(const Napi::CallbackInfo& info);
   Napi::Value PoolStats(const Napi::CallbackInfo& info);
 
-  // Called for every batch or lease: plain N-API, without the wrapper's cost.
+  // Called for every batch or lease: see hot_call.h.
   static napi_value Kick(napi_env env, napi_callback_info info);
   static napi_value Drive(napi_env env, napi_callback_info info);
+  // In engine_slabs.cc.
   static napi_value AcquireSlab(napi_env env, napi_callback_info info);
   static napi_value ReleaseSlab(napi_env env, napi_callback_info info);
+  static napi_value FillSlab(napi_env env, napi_callback_info info);
+  static napi_value ReadSlab(napi_env env, napi_callback_info info);
   // In engine_checksums.cc.
   static napi_value PrepareChecksums(napi_env env, napi_callback_info info);
   static napi_value PutExpected(napi_env env, napi_callback_info info);
   static napi_value TakeChecksums(napi_env env, napi_callback_info info);
   static napi_value CopyChecksummed(napi_env env, napi_callback_info info);
-  static napi_value HashPart(napi_env env, napi_callback_info info);
 
   // Null if there is no such queue, or none at all.
   [[nodiscard]] ChecksumAreas* AreasOf(uint32_t queue) const;
@@ -67,6 +73,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
 
   EngineHost* host_ = nullptr;
   std::shared_ptr<SlabPool> pool_;  // once started; leases outlive the host
+  BackendFeature external_buffers_{kExternalBuffers, true, ""};  // found out when it has started
+  std::unique_ptr<RingCopies> ring_copies_;                      // where there are none
   // Weak: the function is a property of the JavaScript object, which keeps it alive without a cycle
   // through native code.
   napi_ref deliver_ = nullptr;

@@ -38,18 +38,6 @@ Napi::Object SimdToJs(Napi::Env env) {
   return simd;
 }
 
-Napi::Array FeaturesToJs(Napi::Env env, const std::vector<BackendFeature>& features) {
-  Napi::Array array = Napi::Array::New(env, features.size());
-  for (uint32_t i = 0; i < features.size(); ++i) {
-    Napi::Object feature = Napi::Object::New(env);
-    feature.Set("name", features[i].name);
-    feature.Set("active", features[i].active);
-    feature.Set("reason", features[i].reason);
-    array.Set(i, feature);
-  }
-  return array;
-}
-
 // Runs on a thread of libuv's pool, as opening a file with node:fs would, and is waited for when
 // the environment ends.
 class Prober final : public Napi::AsyncWorker {

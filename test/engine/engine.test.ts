@@ -66,7 +66,7 @@ describe('RINGBOLT_DISABLE', () => {
         name: 'TypeError',
         code: 'ERR_INVALID_ARG_VALUE',
         message: expect.stringMatching(
-          /'RINGBOLT_DISABLE' must name features of SUBMIT_ALL, .*FIXED_FILES, USER_REAP, LOOP_RING\. Received/,
+          /'RINGBOLT_DISABLE' must name features of SUBMIT_ALL, .*FIXED_FILES, USER_REAP, LOOP_RING, EXTERNAL_BUFFERS\. Received/,
         ) as string,
       });
     },

@@ -9,7 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Engine, type BlockFile, type IoOptions, type Lease, type WriteOptions } from 'ringbolt';
 import { describe, expect, it } from 'vitest';
 import { withFaults, type FaultPlan } from '../../dist/lib/engine/faults.js';
-import { expectRefused, wrong } from '../misuse/refusal.js';
+import { expectRefused, rejection, wrong } from '../misuse/refusal.js';
 import { BACKENDS, needBackend, type Backend } from '../support/backends.js';
 import { Random } from '../support/random.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -73,8 +73,7 @@ class Model {
       expect(await this.#file.write(offset, from, options)).toBe(data.length);
     } catch (error) {
       const { bytesDone = 0 } = expectFailure(error);
-      // A durable write that is refused for an earlier one's failure rejects with that one's error.
-      [done, failed] = [options.durable === true ? 0 : bytesDone, true];
+      [done, failed] = [bytesDone, true];
     }
     data.copy(this.#bytes, offset, 0, done);
     this.#known.fill(1, offset, offset + done);
@@ -183,6 +182,30 @@ async function flushUntilItHolds(engine: Engine, name: string): Promise<void> {
     }
   }
 }
+
+it('what failed to be durable is told of as the cause of what is refused, and not as itself', async () => {
+  const name = path.join(tempFolder(), 'data');
+  writeFileSync(name, Buffer.alloc(FILE_BYTES), { flush: true });
+  const engine = await startFaulty('threads', { seed: 1, eio: 1 });
+  const file = await engine.open(name, { access: 'read-write' });
+  const write = (offset: number, durable = true) =>
+    rejection(() => file.write(offset, Buffer.alloc(BLOCK), { durable }));
+  const first = await write(8 * BLOCK);
+  expect(first).toMatchObject({ code: 'EIO', offset: 8 * BLOCK });
+  const refused = await write(2 * BLOCK);
+  const place = { path: name, offset: 2 * BLOCK, length: BLOCK, bytesDone: 0 };
+  expect(refused).toMatchObject({ code: 'EIO', errno: -5, syscall: 'write', ...place });
+  const flush = await rejection(() => file.flush());
+  expect(flush).toMatchObject({ code: 'EIO', path: name });
+  expect(flush).not.toHaveProperty('offset');
+  for (const error of [refused, flush] as Error[]) {
+    expect(error.message).toMatch('failed before');
+    expect(error.cause).toMatchObject({ code: 'EIO', path: name });
+    expect(error).not.toBe(await rejection(() => file.flush()));
+  }
+  expect(await write(0, false)).not.toHaveProperty('cause'); // failed by itself
+  await file.close();
+});
 
 describe.each(BACKENDS)('%s with faults', (backend) => {
   it.for([

@@ -167,14 +167,8 @@ describe('a method', () => {
   const METHODS = [
     ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
     ...(['kick', 'acquireSlab', 'releaseSlab', 'slabBuffer', 'poolStats'] as const),
-    ...(['takeForgotten', 'putForgotten', 'reclaimSlab'] as const),
-    ...([
-      'prepareChecksums',
-      'putExpected',
-      'takeChecksums',
-      'copyChecksummed',
-      'hashPart',
-    ] as const),
+    ...(['takeForgotten', 'putForgotten', 'reclaimSlab', 'fillSlab', 'readSlab'] as const),
+    ...(['prepareChecksums', 'putExpected', 'takeChecksums', 'copyChecksummed'] as const),
   ];
 
   const method = (name: string) =>
@@ -211,9 +205,11 @@ describe('a method', () => {
     'queueStats',
     'slabBuffer',
     'releaseSlab',
+    'fillSlab',
+    'readSlab',
     'openFile',
   ] as const;
-  const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed', 'hashPart'] as const;
+  const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed'] as const;
   it.each([...GUARDED, ...CHECKSUMS, 'putForgotten', 'reclaimSlab', 'prepareChecksums'] as const)(
     '%s does nothing with garbage',
     (name) => {
@@ -379,22 +375,35 @@ describe('a method', () => {
     engine.releaseSlab(unit);
   });
 
-  it('hashPart looks at nothing outside the array', () => {
-    const good = [Buffer.from('123456789'), 0, 9, 1, 0, 0];
-    const hash = (args: readonly unknown[]): unknown =>
-      Reflect.apply(method('hashPart'), engine, args);
-    expect(hash(good)).toBe(0xe3069283n);
-    const bad = [
-      [...garbage, new Uint8Array(8), new Int8Array(9), new Proxy(new Uint8Array(9), {})],
-      [1, 2 ** 32, NaN, -1, undefined],
-      [10, 0, 2 ** 32 - 1, NaN, undefined],
-      [0, 4, 256, 2 ** 32, undefined],
-      [],
-      [1, undefined],
+  it('fillSlab and readSlab touch nothing outside the slab', () => {
+    const unit = engine.acquireSlab(0)!;
+    const slab = new Uint8Array(engine.slabBuffer(unit).buffer).fill(9);
+    const [long, gone] = [new Uint8Array(4097).fill(1), new Uint8Array(8)];
+    structuredClone(gone, { transfer: [gone.buffer] });
+    const bad: readonly unknown[][] = [
+      [unit, 0, long],
+      [unit, 4096, long.subarray(0, 1)],
+      [unit, -1, long.subarray(0, 1)],
+      [unit, 2 ** 32 - 1, long.subarray(0, 2)],
+      [unit + 1, 0, long.subarray(0, 1)],
+      ...[gone, null, [], new Int8Array(1), new ArrayBuffer(1)].map((array) => [unit, 0, array]),
     ];
-    for (const [index, values] of bad.entries()) {
-      for (const value of values) expect(hash(good.with(index, value as never))).toBeUndefined();
+    for (const args of bad) {
+      expect(Reflect.apply(method('fillSlab'), engine, args), inspect(args)).toBe(false);
+      expect(Reflect.apply(method('readSlab'), engine, args), inspect(args)).toBe(false);
     }
+    expect([slab.every((byte) => byte === 9), long.every((byte) => byte === 1)]).toEqual([
+      true,
+      true,
+    ]);
+    expect(engine.fillSlab(unit, 4094, long.subarray(0, 2))).toBe(true);
+    expect([slab[4093], slab[4094], slab[4095]]).toEqual([9, 1, 1]);
+    const back = new Uint8Array(3);
+    expect(engine.readSlab(unit, 4093, back)).toBe(true);
+    expect([...back]).toEqual([9, 1, 1]);
+    expect(engine.fillSlab(unit, 0, slab.subarray(4094))).toBe(true); // of the slab itself
+    expect([slab[0], slab[1], slab[2]]).toEqual([1, 1, 9]);
+    engine.releaseSlab(unit);
   });
 
   it('slabBuffer may be called twice, and the slab released under its feet', () => {
@@ -543,4 +552,59 @@ describe('an end', () => {
       expect(got).toEqual({ threads: [] });
     },
   );
+});
+
+describe('an engine without external buffers', () => {
+  let other: Engine;
+  beforeEach(async () => {
+    other = make({ ...OPTIONS, without: ['EXTERNAL_BUFFERS'] });
+    await other.start();
+  });
+  afterEach(async () => {
+    await other.stop();
+  });
+
+  it('takes op slots from a copy, and none once that is gone', async () => {
+    expect(other.kick(0, 1)).toBe(false); // it was never asked for
+    const { submissions, completions } = other.queueBlocks(0);
+    expect(other.queueBlocks(0)).toEqual({ submissions, completions });
+    new Uint8Array(submissions).fill(OpKind.noop);
+    const capacity = submissions.byteLength / LAYOUT.opSlotBytes;
+    expect(other.kick(0, capacity + 1)).toBe(false);
+    // Round and round: slots and completions stay where JavaScript looks for them.
+    for (let round = 0; round < 5; round++) {
+      const words = new Uint32Array(submissions);
+      for (let i = 0; i < capacity - 1; i++) {
+        const at = (round * (capacity - 1) + i) % capacity;
+        words[(at * LAYOUT.opSlotBytes) / 4] = round * 1000 + i;
+      }
+      delivered = 0;
+      expect(other.kick(0, capacity - 1)).toBe(true);
+      while (delivered < capacity - 1) await new Promise(setImmediate);
+      const results = new Uint32Array(completions);
+      for (let i = 0; i < capacity - 1; i++) {
+        const at = (round * (capacity - 1) + i) % capacity;
+        expect(results[(at * LAYOUT.completionSlotBytes) / 4]).toBe(round * 1000 + i);
+      }
+    }
+    for (const block of [completions, submissions]) {
+      structuredClone(block, { transfer: [block] });
+      delivered = 0;
+      const taken = other.kick(0, 1);
+      expect(taken).toBe(block === completions);
+      while (taken && delivered < 1) await new Promise(setImmediate);
+    }
+  });
+
+  it('gives slabs memory that is not theirs', () => {
+    const unit = other.acquireSlab(0)!;
+    const memory = new Uint8Array(other.slabBuffer(unit).buffer).fill(3);
+    const back = new Uint8Array(4096).fill(1);
+    expect(other.readSlab(unit, 0, back)).toBe(true);
+    expect(back.includes(3)).toBe(false);
+    expect(other.fillSlab(unit, 0, memory)).toBe(true);
+    expect(other.readSlab(unit, 0, back)).toBe(true);
+    expect(back.every((byte) => byte === 3)).toBe(true);
+    other.releaseSlab(unit);
+  });
 });

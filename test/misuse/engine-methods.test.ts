@@ -11,14 +11,13 @@ import {
   NOT_INTEGERS,
   NOT_NUMBERS,
   NOT_OBJECTS,
+  RANGE,
   rows,
   shown,
+  TYPE,
+  VALUE,
   wrong,
 } from './refusal.js';
-
-const TYPE = { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' };
-const VALUE = { code: 'ERR_INVALID_ARG_VALUE', name: 'TypeError' };
-const RANGE = { code: 'ERR_OUT_OF_RANGE', name: 'RangeError' };
 
 let engine: Engine;
 let file: BlockFile;

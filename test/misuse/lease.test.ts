@@ -12,14 +12,14 @@ import {
   expectThrows,
   NOT_INTEGERS,
   NOT_NUMBERS,
+  RANGE,
+  type Refusal,
   rows,
   shown,
+  TYPE,
   wrong,
-  type Refusal,
 } from './refusal.js';
 
-const TYPE = { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' };
-const RANGE = { code: 'ERR_OUT_OF_RANGE', name: 'RangeError' };
 const BUSY = { code: 'ERR_RINGBOLT_BUSY', name: 'RingboltError' };
 const RELEASED = { code: 'ERR_RINGBOLT_RELEASED', name: 'RingboltError' };
 const EXHAUSTED = { code: 'ERR_RINGBOLT_POOL_EXHAUSTED', name: 'RingboltError' };

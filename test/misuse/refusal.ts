@@ -14,6 +14,10 @@ export interface Refusal {
   readonly naming?: readonly string[];
 }
 
+export const TYPE = { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' } as const;
+export const VALUE = { code: 'ERR_INVALID_ARG_VALUE', name: 'TypeError' } as const;
+export const RANGE = { code: 'ERR_OUT_OF_RANGE', name: 'RangeError' } as const;
+
 /** Passes off anything as what is asked for. */
 export function wrong(value: unknown): never {
   return value as never;

@@ -11,8 +11,11 @@ import {
   NOT_INTEGERS,
   NOT_NUMBERS,
   NOT_OBJECTS,
+  RANGE,
   rows,
   shown,
+  TYPE,
+  VALUE,
   wrong,
 } from './refusal.js';
 
@@ -21,10 +24,6 @@ async function start(options: unknown): Promise<void> {
   const engine = await Engine.start(wrong(options));
   await engine.close();
 }
-
-const TYPE = { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' };
-const VALUE = { code: 'ERR_INVALID_ARG_VALUE', name: 'TypeError' };
-const RANGE = { code: 'ERR_OUT_OF_RANGE', name: 'RangeError' };
 
 const INTEGERS: readonly [string, readonly number[], (value: unknown) => unknown][] = [
   ['options.queues', [-1, 0, 257, 2 ** 53], (queues) => ({ queues })],

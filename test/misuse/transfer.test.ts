@@ -21,19 +21,19 @@ import {
   NOT_INTEGERS,
   NOT_NUMBERS,
   NOT_OBJECTS,
+  RANGE,
+  type Refusal,
   rejection,
   rows,
   shown,
+  TYPE,
+  VALUE,
   wrong,
-  type Refusal,
 } from './refusal.js';
 import { resizable } from './resizable.js';
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-const TYPE = { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' };
-const VALUE = { code: 'ERR_INVALID_ARG_VALUE', name: 'TypeError' };
-const RANGE = { code: 'ERR_OUT_OF_RANGE', name: 'RangeError' };
 const MISALIGNED = { code: 'ERR_RINGBOLT_MISALIGNED', name: 'RingboltError' };
 
 let engine: Engine;

@@ -65,7 +65,7 @@ function report({ files = {}, native = {}, around = {}, trials = {} }: Case = {}
     {
       native: { ...GOOD, ...native },
       path: undefined,
-      engine: { started: true, backend: 'io_uring' },
+      engine: { started: true, backend: 'io_uring', copies: '' },
       storage: undefined,
       addon: COMPILED,
       ...trials,
@@ -202,9 +202,22 @@ describe('what an engine needs', () => {
   });
 
   it('it runs, but not on the best backend', async () => {
-    const trials = { engine: { started: true, backend: 'threads' } } as const;
+    const trials = { engine: { started: true, backend: 'threads', copies: '' } } as const;
     expect(await line('engine', { trials })).toMatchObject({ degraded: true });
     expect((await report({ trials })).ok).toBe(true);
+  });
+
+  it('it copies leases', async () => {
+    const started = { started: true, backend: 'io_uring' } as const;
+    const found = (copies: string) =>
+      line('external-buffers', { trials: { engine: { ...started, copies } } });
+    expect(await found('')).toMatchObject({ available: true, why: '' });
+    expect(await found('forbidden here')).toMatchObject({
+      available: false,
+      needed: false,
+      why: 'forbidden here',
+      remedy: expect.stringContaining('Electron') as string,
+    });
   });
 
   it.each([

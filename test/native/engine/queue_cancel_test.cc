@@ -6,11 +6,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstring>
 #include <set>
 
 #include "io/uring_backend.h"
+#include "support/backend_fixture.h"
 #include "support/queue_harness.h"
 #include "support/scripted_backend.h"
 
@@ -18,16 +17,9 @@ namespace ringbolt {
 
 namespace {
 
+using test::HaveUring;
 using test::QueueHarness;
 using test::Transfer;
-
-bool HaveUring() {
-  std::unique_ptr<Backend> backend;
-  const Status status =
-      CreateUringBackend({.max_in_flight = 1, .max_files = 1, .without = {}}, &backend);
-  if (!status.ok()) std::printf("SKIPPED: io_uring: %s\n", std::strerror(status.error()));
-  return status.ok();
-}
 
 OpSlot CancelOf(uint32_t target, uint32_t token) {
   OpSlot slot{};

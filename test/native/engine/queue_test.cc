@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "io/uring_backend.h"
+#include "support/backend_fixture.h"
 #include "support/queue_harness.h"
 #include "support/seed.h"
 #include "support/temp_file.h"
@@ -26,16 +26,9 @@ namespace ringbolt {
 
 namespace {
 
+using test::HaveUring;
 using test::QueueHarness;
 using test::Transfer;
-
-bool HaveUring() {
-  std::unique_ptr<Backend> backend;
-  const Status status =
-      CreateUringBackend({.max_in_flight = 1, .max_files = 1, .without = {}}, &backend);
-  if (!status.ok()) std::printf("SKIPPED: io_uring: %s\n", std::strerror(status.error()));
-  return status.ok();
-}
 
 int OpenDirect(const test::TempFile& file) {
   const int fd = open(file.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);

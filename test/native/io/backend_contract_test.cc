@@ -64,6 +64,19 @@ BACKEND_TEST("Backend: files that are not direct take any offset, length and add
   });
 }
 
+BACKEND_TEST("Backend: reads of idle priority, a hint, read what others do") {
+  OnEveryVariant<TestBackend>([](BackendFixture& fixture) {
+    Buffer buffer(4096);
+    for (BackendOp op : {fixture.Op(OpKind::kRead, 1, 4096, buffer.data, 4096),
+                         fixture.BufferedOp(OpKind::kRead, 1, 4096, buffer.data, 4096)}) {
+      std::memset(buffer.data, 0, 4096);
+      op.idle_priority = true;
+      CHECK(fixture.Run(op) == 4096);
+      CHECK(test::TempFile::MatchesPattern(buffer.data, 4096, 4096));
+    }
+  });
+}
+
 BACKEND_TEST("Backend: the end of the file is a short read, then none") {
   OnEveryVariant<TestBackend>([](BackendFixture& fixture) {
     Buffer buffer(8192);

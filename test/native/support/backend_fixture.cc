@@ -15,6 +15,14 @@
 
 namespace ringbolt::test {
 
+bool HaveUring() {
+  std::unique_ptr<Backend> backend;
+  const Status status =
+      CreateUringBackend({.max_in_flight = 1, .max_files = 1, .without = {}}, &backend);
+  if (!status.ok()) std::printf("SKIPPED: io_uring: %s\n", std::strerror(status.error()));
+  return status.ok();
+}
+
 const std::vector<BackendVariant>& Uring::Variants() {
   static const auto& variants = *new std::vector<BackendVariant>{
       {"all features", {}},

@@ -18,6 +18,9 @@
 
 namespace ringbolt::test {
 
+// False, with the reason printed, where this machine has no io_uring.
+bool HaveUring();
+
 // As on a kernel that lacks what it goes without.
 struct BackendVariant {
   const char* name;
