@@ -155,7 +155,7 @@ it('one that is in time leaves nothing behind', async () => {
   await file.readBatch([{ offset: 0, buffer: lease }], { signal, timeoutMs: 60_000 });
   await engine.whenRoom(1, { signal, timeoutMs: 60_000 });
   expect(getEventListeners(signal, 'abort')).toEqual([]);
-  expect(timers()).toBe(before);
+  expect(timers()).toBeLessThanOrEqual(before); // those that others had may have ended
 });
 
 it('ten thousand operations may share a signal', async () => {
