@@ -8,7 +8,15 @@
 //
 // One last line: `N passed, N failed, N skipped`. A condition that cannot be had here is one skip, with its reason.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, run, setup } from './setup.mjs';
@@ -138,7 +146,7 @@ function askDoctor(condition, { under, env }) {
 function runTests({ under, env }, suites) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   // Nothing is written into the checkout, which the user may not own.
-  const options = ['--configLoader=runner', '--no-cache'];
+  const options = ['--configLoader=runner', '--no-cache', '--testTimeout=30000'];
   const [command, ...args] = [...under, process.execPath, vitest, 'run', ...options, ...suites];
   const exitCode = run(command, args, { minutes: 60, env });
   return countVitest(env.RINGBOLT_REPORT, exitCode);
@@ -196,6 +204,8 @@ function main(args) {
     for (const key of Object.keys(total)) total[key] += count[key];
     return `${condition.name}: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`;
   });
+  mkdirSync(join(root, 'reports'), { recursive: true });
+  writeFileSync(join(root, 'reports/conditions.json'), JSON.stringify(total));
   console.log(`\n${lines.join('\n')}`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
