@@ -26,7 +26,11 @@ export default defineConfig({
     pool: 'forks',
     // Loaded by Node, not by vite: as users load it, and once only.
     server: { deps: { external: [/\/dist\//] } },
-    reporters: ['default', skips, ['json', { outputFile: 'reports/vitest.json' }]],
+    reporters: [
+      'default',
+      skips,
+      ['json', { outputFile: process.env['RINGBOLT_REPORT'] ?? 'reports/vitest.json' }],
+    ],
     coverage: { provider: 'v8', include: ['dist/lib/**/*.js'], reportsDirectory: 'coverage' },
   },
 });

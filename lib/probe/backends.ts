@@ -15,28 +15,39 @@ export type EngineOutcome =
     }
   | { readonly started: false; readonly reason: string };
 
+export interface EngineTrial {
+  readonly outcome: EngineOutcome;
+  /** What RINGBOLT_BACKEND says. */
+  readonly named: string | undefined;
+}
+
 export function judgeBackends(
   native: NativeProbe,
   facts: KernelFacts,
-  engine: EngineOutcome,
+  engine: EngineTrial,
 ): readonly ProbeFeature[] {
   return [
     judgeEngine(engine),
-    ...judgeLeases(engine),
+    ...judgeLeases(engine.outcome),
     judgeUring(native.uring, facts),
     ...judgeUringFeatures(native),
     judgeAio(native.aio),
   ];
 }
 
-function judgeEngine(engine: EngineOutcome): ProbeFeature {
-  const remedy = 'the lines below say what is missing, and what to do about it';
-  if (!engine.started) {
-    return feature('engine', 'no', { why: engine.reason, remedy, needed: true });
+function judgeEngine({ outcome, named = '' }: EngineTrial): ProbeFeature {
+  const insists = named !== '' && named !== 'auto';
+  const remedy = insists
+    ? 'unset RINGBOLT_BACKEND: the best backend that can be had is taken then'
+    : 'the lines below say what is missing, and what to do about it';
+  if (!outcome.started) {
+    const because = insists ? `RINGBOLT_BACKEND=${named}: ` : '';
+    return feature('engine', 'no', { why: `${because}${outcome.reason}`, remedy, needed: true });
   }
-  const detail = `starts, on ${engine.backend}`;
-  const best = engine.backend === 'io_uring';
-  const why = 'io_uring does more with less CPU';
+  const detail = `starts, on ${outcome.backend}`;
+  const best = outcome.backend === 'io_uring';
+  const asked = insists ? `RINGBOLT_BACKEND=${named} asks for that; ` : '';
+  const why = `${asked}io_uring does more with less CPU`;
   return feature('engine', best ? 'yes' : 'degraded', { detail, why, remedy, needed: true });
 }
 

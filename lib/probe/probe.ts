@@ -85,7 +85,10 @@ export interface Trials {
 export async function judge(around: Surroundings, trials: Trials): Promise<ProbeReport> {
   const facts = readKernel(around);
   const features = [
-    ...judgeBackends(trials.native, facts, trials.engine),
+    ...judgeBackends(trials.native, facts, {
+      outcome: trials.engine,
+      named: around.env['RINGBOLT_BACKEND'],
+    }),
     ...judgePath(trials.native, trials.storage),
     ...(await judgeMemory(around, facts)),
     ...(await judgeCpus(rootsOf(around), trials.native)),

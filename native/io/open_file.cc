@@ -138,14 +138,27 @@ Status ReadSize(OpenedFile* opened) {
   return Status::Ok();
 }
 
+// Takes the room that `size` bytes need, whatever the file's own size. Where there is not enough of
+// it, file systems may keep what they found, which would leave the disk full with nothing in it:
+// cutting at the end that is there gives it back.
+Status Reserve(int fd, off_t size) {
+  if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0 || errno == EOPNOTSUPP) return Status::Ok();
+  const Status status = Status::FromErrno("fallocate");
+  struct stat info{};
+  if (fstat(fd, &info) == 0 && ftruncate(fd, info.st_size) != 0) {
+    return status;  // it is the cause that matters
+  }
+  return status;
+}
+
 // After the lock: a file that somebody else uses must not lose its contents first.
 Status TruncateAndAllocate(const OpenRequest& request, OpenedFile* opened) {
   const int fd = opened->fd.get();
   // Room first, then the cut: what cannot be had must not cost what was there.
   const auto wanted = static_cast<off_t>(request.size);
-  if (request.truncate && wanted > 0 && !opened->block_device &&
-      fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, wanted) != 0 && errno != EOPNOTSUPP) {
-    return Status::FromErrno("fallocate");
+  if (wanted > 0 && !opened->block_device) {
+    Status reserved = Reserve(fd, wanted);
+    if (!reserved.ok()) return reserved;
   }
   if (request.truncate && !opened->block_device && ftruncate(fd, 0) != 0) {
     return Status::FromErrno("ftruncate");
@@ -157,11 +170,10 @@ Status TruncateAndAllocate(const OpenRequest& request, OpenedFile* opened) {
     return Status::Error(ENOSPC, "open",
                          "the device has " + std::to_string(opened->size) + " bytes");
   }
-  const auto size = static_cast<off_t>(request.size);
   // Also where the file is long enough: it may have holes.
-  if (fallocate(fd, 0, 0, size) != 0) {
+  if (fallocate(fd, 0, 0, wanted) != 0) {
     if (errno != EOPNOTSUPP) return Status::FromErrno("fallocate");
-    if (request.size > opened->size && ftruncate(fd, size) != 0) {
+    if (request.size > opened->size && ftruncate(fd, wanted) != 0) {
       return Status::FromErrno("ftruncate");
     }
     if (!opened->remarks.empty()) opened->remarks += "; ";

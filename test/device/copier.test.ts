@@ -58,9 +58,10 @@ describe('copied transfers', () => {
     );
     const { missesTotal } = engine.stats().pool.classes[0]!;
     expect(missesTotal).toBeLessThan(2000);
-    // Sixteen are under way at once, and may end in any order.
+    // Sixteen are under way at once, and may end in any order. One may be overtaken by any number, if the thread that has it loses
+    // its CPU; but none ends before those in front of it have begun.
     for (const [place, index] of order.entries()) {
-      expect(Math.abs(place - index)).toBeLessThan(64);
+      expect(index - place).toBeLessThan(64);
     }
   });
 

@@ -58,7 +58,8 @@ describe('an engine', () => {
     expect(info.queues.map((queue) => queue.backend)).toEqual([backend, backend]);
   });
 
-  it('takes the backend that the environment names, unless an option does', async () => {
+  it('takes the backend that the environment names, unless an option does', async ({ skip }) => {
+    await needBackend('aio', skip);
     stubEnv('RINGBOLT_BACKEND', 'threads');
     expect((await startEngine()).info.backend).toBe('threads');
     expect((await startEngine({ backend: 'aio' })).info.backend).toBe('aio');
@@ -91,6 +92,7 @@ describe('an engine', () => {
 
 describe('where a seccomp filter forbids', () => {
   it.for(['EPERM', 'ENOSYS'])('io_uring with %s, it is aio', async (errno, { skip }) => {
+    await needBackend('aio', skip);
     const outcome = await start([forbidCommand(skip), errno, 'io_uring']);
     expect(outcome).toMatchObject({ ...WORKS, backend: 'aio' });
     expect(outcome.passedOver).toHaveLength(1);
@@ -130,6 +132,7 @@ describe('where kernel.io_uring_disabled is set', () => {
     ['0', /EPERM: a seccomp filter forbids it/],
   ] as const)('to %s, the reason follows it', async ([value, reason], { skip }) => {
     needRoot(skip);
+    await needBackend('aio', skip);
     const said = path.join(tempFolder(), 'io_uring_disabled');
     writeFileSync(said, `${value}\n`);
     const hide = `mount --bind ${said} ${SYSCTL} && exec "$@"`;

@@ -155,7 +155,7 @@ it('one that is in time leaves nothing behind', async () => {
   await file.readBatch([{ offset: 0, buffer: lease }], { signal, timeoutMs: 60_000 });
   await engine.whenRoom(1, { signal, timeoutMs: 60_000 });
   expect(getEventListeners(signal, 'abort')).toEqual([]);
-  expect(timers()).toBe(before);
+  expect(timers()).toBeLessThanOrEqual(before); // those that others had may have ended
 });
 
 it('ten thousand operations may share a signal', async () => {
@@ -174,7 +174,11 @@ it('ten thousand operations may share a signal', async () => {
   expect(getEventListeners(signal, 'abort')).toHaveLength(1);
   controller.abort();
   const outcomes = await Promise.allSettled(reads);
-  for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: ABORTED });
+  // One comparison for all: ten thousand take longer than the reads.
+  const codes = outcomes.map(
+    (one) => one.status === 'rejected' && (one.reason as { code: string }).code,
+  );
+  expect(new Set(codes)).toEqual(new Set([ABORTED.code]));
   expect(engine.stats().waiting).toBe(0);
   expect(warnings).toEqual([]);
 });

@@ -6,6 +6,8 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Engine, type BlockFile, type IoOptions, type Lease, type WriteOptions } from 'ringbolt';
 import { describe, expect, it } from 'vitest';
 import { withFaults, type FaultPlan } from '../../dist/lib/engine/faults.js';
@@ -167,6 +169,23 @@ async function memoryComesBack(engine: Engine): Promise<void> {
   while (engine.pool.stats().bytesInUse > 0) await setImmediate();
 }
 
+const collectGarbage = (() => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+})();
+
+async function residentBytes(): Promise<number> {
+  for (let i = 0; i < 5; i++) {
+    collectGarbage();
+    await setImmediate(); // finalizers run a turn later
+  }
+  return process.memoryUsage().rss;
+}
+
+/** Of few operations, the swings of V8's own heap are all there is to see. */
+const ENOUGH_FOR_GROWTH = 50_000;
+const GROWTH_BYTES = 24 * 2 ** 20;
+
 /** Flushes may fail too, and then go on failing until the file is opened again. */
 async function flushUntilItHolds(engine: Engine, name: string): Promise<void> {
   for (;;) {
@@ -222,7 +241,12 @@ describe.each(BACKENDS)('%s with faults', (backend) => {
       const engine = await startTwo(backend, { seed: random.seed, ...RATES });
       const file = await engine.open(name, { access: 'read-write', direct });
       const model = new Model(file, name);
-      await exercise(engine, model, random, Math.ceil(OPERATIONS / 2));
+      const count = Math.ceil(OPERATIONS / 2);
+      await exercise(engine, model, random, Math.ceil(count / 4));
+      const before = await residentBytes();
+      await exercise(engine, model, random, count - Math.ceil(count / 4));
+      const grown = (await residentBytes()) - before;
+      if (OPERATIONS >= ENOUGH_FOR_GROWTH) expect(grown, 'bytes').toBeLessThan(GROWTH_BYTES);
       expect(model.mismatches).toBe(0);
       expect(engine.stats().classes.foreground.errorsTotal).toBeGreaterThan(0);
       expect(engine.stats().waiting).toBe(0);

@@ -2,29 +2,11 @@
 // along: what waits is left behind, and ends itself when the answer comes after all.
 
 import type { ChildProcess } from 'node:child_process';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { BACKENDS, needBackend } from '../support/backends.js';
-import { ext4Folder, run } from '../support/loop-device.js';
+import { freezer } from '../support/freezer.js';
+import { ext4Folder } from '../support/loop-device.js';
 import { runProgram } from './run-program.js';
-
-/** How long a frozen file system may stay so if the program does not get on: it cannot even be killed meanwhile. */
-const THAW_MS = 10_000;
-
-/** Freezes the file system of a folder, until it is told otherwise or the test ends. */
-function freezer(folder: string): { readonly freeze: () => void; readonly thaw: () => void } {
-  let frozen = false;
-  const thaw = () => {
-    if (frozen) run('fsfreeze', '--unfreeze', folder);
-    frozen = false;
-  };
-  onTestFinished(thaw);
-  const freeze = () => {
-    run('fsfreeze', '--freeze', folder);
-    frozen = true;
-    setTimeout(thaw, THAW_MS).unref();
-  };
-  return { freeze, thaw };
-}
 
 it.for([['open', 'io_uring'], ...BACKENDS.map((backend) => ['write', backend] as const)] as const)(
   'a worker is terminated though its %s is not answered: %s',
@@ -53,14 +35,16 @@ it.for([['open', 'io_uring'], ...BACKENDS.map((backend) => ['write', backend] as
   },
 );
 
-it(
-  'close({ timeoutMs }) gives up: everything settles, and says on what',
+it.for(BACKENDS)(
+  'close({ timeoutMs }) gives up: everything settles, and says on what: %s',
   { timeout: 30_000 },
-  async ({ skip }) => {
+  async (backend, { skip }) => {
+    await needBackend(backend, skip);
     const folder = ext4Folder(skip, 32 * 2 ** 20);
     const { freeze, thaw } = freezer(folder);
     const end = await runProgram('lifecycle/programs/giving-up.cjs', {
       args: [folder],
+      env: { RINGBOLT_BACKEND: backend },
       onOutput: (stdout, child) => {
         if (stdout === 'ready\n') {
           freeze();

@@ -221,6 +221,20 @@ describe('what an engine needs', () => {
   });
 
   it.each([
+    { started: true, backend: 'threads' },
+    { started: false, reason: 'no threads' },
+  ] as const)('it runs on what the environment asks for, or not at all: %j', async (engine) => {
+    const asked = (backend: string) =>
+      line('engine', { trials: { engine }, around: { env: { RINGBOLT_BACKEND: backend } } });
+    const { why, remedy } = await asked('threads');
+    expect(why).toMatch(/^RINGBOLT_BACKEND=threads/);
+    expect(remedy).toMatch('unset RINGBOLT_BACKEND');
+    for (const nothing of ['', 'auto']) {
+      expect((await asked(nothing)).why).not.toMatch('RINGBOLT_BACKEND');
+    }
+  });
+
+  it.each([
     ['v18.20.0', false],
     ['v20.2.9', false],
     ['v20.3.0', true],

@@ -2,11 +2,12 @@
 // and leaves nothing behind.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it, type TestContext } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { probe, type ProbeReport } from 'ringbolt';
 import { packagePath, runForJson } from '../lifecycle/run-program.js';
+import { forbidCommand } from '../support/backends.js';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -186,20 +187,6 @@ describe('a process of its own', { timeout: 30_000 }, () => {
     await runForJson('probe/programs/ending.cjs');
   });
 });
-
-/** Compiles the program that forbids system calls, where there is one. */
-function forbidCommand(skip: TestContext['skip']): string {
-  const source = path.join(import.meta.dirname, '..', 'engine', 'programs', 'forbid.c');
-  if (!existsSync(source)) skip('there is no program here that makes a seccomp filter');
-  const program = path.join(tempFolder(), 'forbid');
-  try {
-    execFileSync('gcc', ['-o', program, source], { stdio: 'pipe' });
-    execFileSync(program, ['EPERM', 'io_uring', 'true'], { stdio: 'pipe' });
-  } catch (error) {
-    skip(`no seccomp filter can be made here: ${(error as Error).message.trim()}`);
-  }
-  return program;
-}
 
 function canRun(command: string): boolean {
   try {

@@ -26,6 +26,11 @@ function orSkip<T>(skip: Skip, what: string, make: () => T): T {
 export function loopDevice(skip: Skip, contents: Uint8Array): string {
   const image = path.join(tempFolder(), 'image');
   writeFileSync(image, contents, { flush: true });
+  return loopDeviceOver(skip, image);
+}
+
+/** A loop device over a file that there is. */
+export function loopDeviceOver(skip: Skip, image: string): string {
   const device = orSkip(skip, 'loop device', () => run('losetup', '--find', '--show', image));
   onTestFinished(() => {
     run('losetup', '--detach', device);
