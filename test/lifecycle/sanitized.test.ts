@@ -46,6 +46,7 @@ const GC = ['--expose-gc'];
 
 it.for<[string, string[], string[]?]>([
   ['lifecycle/programs/workers.cjs', ['FILE', '10', 'reads']],
+  ['lifecycle/programs/workers.cjs', ['FILE', '10', 'single']],
   ['lifecycle/programs/workers.cjs', ['FILE', '5', 'copies']],
   ['lifecycle/programs/workers.cjs', ['FILE', '10', 'starting']],
   ['lifecycle/programs/workers.cjs', ['FILE', '10', 'opening']],

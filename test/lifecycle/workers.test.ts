@@ -18,6 +18,7 @@ const MAPPINGS_SLACK = 40;
 describe('a worker that ends', () => {
   it.each([
     ['by terminate(), with 128 reads in flight', 'reads', 100],
+    ['by terminate(), with a single read in flight', 'single', 50],
     ['by terminate(), with 128 copied reads in flight', 'copies', 20],
     ['by terminate(), with a batch of 128 in flight', 'batches', 20],
     ['by terminate(), with checksums under way', 'checksums', 50],

@@ -15,6 +15,18 @@ const IN_THE_MIDDLE_OF = {
     const { file, buffers } = await prepare(Engine, (engine) => engine.pool.acquire(BLOCK));
     readAll(file, buffers);
   },
+  /** One read at a time, which the worker's own loop polls for, from the device and from the page cache. */
+  async single(Engine) {
+    const engine = await Engine.start({ pool: POOL });
+    for (const direct of ['auto', false]) {
+      const file = await engine.open(dataFile, { direct });
+      const lease = engine.pool.acquire(BLOCK);
+      for (let i = 0; i < 100; i++) await file.read((i % 128) * BLOCK, lease);
+      if (direct === false) continue;
+      readAll(file, [lease]);
+      await setImmediate();
+    }
+  },
   async copies(Engine) {
     const { file, buffers } = await prepare(Engine, () => new Uint8Array(BLOCK));
     readAll(file, buffers);
