@@ -224,7 +224,8 @@ export class Scheduler {
       const first = loop.takeBack();
       if (first !== undefined) this.#place(first);
     }
-    if (large) this.#queue(op); // where parts are made of it
+    if (large)
+      this.#queue(op); // where parts are made of it
     else this.#place(op);
   }
 
