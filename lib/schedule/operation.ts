@@ -106,6 +106,14 @@ export const silentSink: Sink = {
   },
 };
 
+/** Resolves to the result as it is, errors included. */
+export const resultSink: Sink = {
+  answersReadsAtOnce: false,
+  settle(op, result) {
+    op.resolve!(result);
+  },
+};
+
 /** What an operation needs of its scheduler. */
 interface Interrupter {
   interrupt(op: Operation, reason: Error): void;

@@ -29,14 +29,16 @@ import {
   describeOperation,
   IO_CLASSES,
   Operation,
+  resultSink,
   silentSink,
   type FileRef,
   type IoClass,
   type Sink,
 } from './operation.js';
+import { promiseOf } from './promise-ends.js';
 import { RateLimiter, type RateLimit } from './rate-limiter.js';
 import { RoomSeekers } from './room.js';
-import { partBytesOf, Split, type SplitHost } from './split.js';
+import { splitOf, type SplitHost } from './split.js';
 import { WaitingList } from './waiting-list.js';
 
 /** Settled operations kept for reuse, at most. */
@@ -306,11 +308,7 @@ export class Scheduler {
 
   /** Submits and resolves to the result of a `sink` that uses the operation's promise ends. */
   submitForPromise(op: Operation): Promise<number> {
-    const promise = new Promise(takeEnds);
-    op.resolve = lastResolve;
-    op.reject = lastReject;
-    lastResolve = undefined;
-    lastReject = undefined;
+    const promise = promiseOf(op);
     this.submit(op);
     return promise;
   }
@@ -449,7 +447,8 @@ export class Scheduler {
   #admitWaiting(): void {
     for (const waiting of this.#waiting) {
       for (let op = waiting.first; op !== undefined; op = waiting.first) {
-        const split = op.length > this.maxIoBytes ? this.#splitOf(op) : undefined;
+        const large = op.length > this.maxIoBytes;
+        const split = large ? splitOf(op, this.maxIoBytes, this.#splitHost) : undefined;
         const lane = split === undefined ? this.#laneWithRoom() : this.#idlestLane();
         if (lane?.hasRoom !== true) return;
         this.#planFlush();
@@ -463,14 +462,6 @@ export class Scheduler {
         lane.push(op);
       }
     }
-  }
-
-  /** The parts of one that is to be done in several: flushes and the like have no length, whatever that says. */
-  #splitOf(op: Operation): Split | undefined {
-    if (op.split !== undefined) return op.split;
-    const partBytes = partBytesOf(op, this.maxIoBytes);
-    if (partBytes !== undefined) op.split = new Split(this.#splitHost, op, partBytes);
-    return op.split;
   }
 
   readonly #splitHost: SplitHost = {
@@ -507,20 +498,3 @@ export class Scheduler {
     this.#nowNs = this.#clockOriginNs + performance.now() * NS_PER_MS;
   }
 }
-
-// One executor for all promises: a closure for each would be the only thing that submitting allocates besides. It runs
-// inside `new Promise`, so nothing can come between it and the reading of what it left here.
-let lastResolve: ((value: number) => void) | undefined;
-let lastReject: ((reason: Error) => void) | undefined;
-const takeEnds = (resolve: (value: number) => void, reject: (reason: Error) => void): void => {
-  lastResolve = resolve;
-  lastReject = reject;
-};
-
-/** Resolves to the result as it is, errors included. */
-const resultSink: Sink = {
-  answersReadsAtOnce: false,
-  settle(op, result) {
-    op.resolve!(result);
-  },
-};

@@ -40,6 +40,14 @@ export function partBytesOf(op: Operation, maxIoBytes: number): number | undefin
   return bytes < length ? bytes : undefined;
 }
 
+/** The parts of one that is to be done in several. Flushes and the like have no length, whatever that says. */
+export function splitOf(op: Operation, maxIoBytes: number, host: SplitHost): Split | undefined {
+  if (op.split !== undefined) return op.split;
+  const partBytes = partBytesOf(op, maxIoBytes);
+  if (partBytes !== undefined) op.split = new Split(host, op, partBytes);
+  return op.split;
+}
+
 export function leastCommonMultiple(a: number, b: number): number {
   let [larger, smaller] = [a, b];
   while (smaller > 0) [larger, smaller] = [smaller, larger % smaller];

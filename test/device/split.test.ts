@@ -309,6 +309,14 @@ it('counts once while it waits, and none of its parts is refused, however shallo
   expect(await file.read(0, third!)).toBe(MIB);
 });
 
+it('goes in parts even if it is small and alone', async () => {
+  const { engine, file, contents } = await stage({ queues: 2, maxIoBytes: 4 * KIB });
+  const lease = engine.pool.acquire(16 * KIB);
+  expect(await file.read(0, lease)).toBe(16 * KIB);
+  expect(lease.buffer.equals(contents.subarray(0, 16 * KIB))).toBe(true);
+  expect(partsOf(engine, 'readsTotal')).toEqual([2, 2]);
+});
+
 it('goes through an engine in which nothing may wait', async () => {
   const { engine, file, contents } = await stage({ depth: 1, maxQueued: 0 });
   const lease = engine.pool.acquire(4 * MIB);

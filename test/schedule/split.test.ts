@@ -10,6 +10,9 @@ const PART = 4096;
 const OFFSET = 10 * PART;
 const [EIO, ENOSPC, ECANCELED] = [-5, -28, -125];
 
+const fileOf = (alignment: number) =>
+  new FileRef('file', { slot: 0, generation: 0, alignment, size: 0, inMemory: false });
+
 interface Stage {
   readonly whole: Operation;
   readonly split: Split;
@@ -36,7 +39,7 @@ function stage(
   };
   const whole = new Operation(scheduler);
   Object.assign(whole, { kind, offset: OFFSET, length: 4 * PART, unit: 3, checksums });
-  whole.file = new FileRef('file', { slot: 0, generation: 0, blockSize: 512, size: 0 });
+  whole.file = fileOf(512);
   whole.sink = {
     answersReadsAtOnce: true,
     settle(_, result, bytesDone) {
@@ -208,8 +211,7 @@ describe('parts are as large as they may be', () => {
         throw new Error('never');
       },
     });
-    const file = new FileRef('file', { slot: 0, generation: 0, blockSize, size: 0 });
-    return Object.assign(op, { kind, length, file });
+    return Object.assign(op, { kind, length, file: fileOf(blockSize) });
   };
 
   it.each([
