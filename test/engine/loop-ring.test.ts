@@ -133,7 +133,7 @@ it('endless reads from the page cache leave timers and other callbacks their tur
   expect(turns).toBeGreaterThanOrEqual(READS / READS_A_TURN - 1);
 });
 
-it('a deadline ends a read that is under way in it', async ({ skip }) => {
+it('a signal ends a read that is under way in it', async ({ skip }) => {
   const { engine, file } = await stage(skip, true);
   using lease = engine.pool.acquire(BLOCK);
   const outcomes = [];
