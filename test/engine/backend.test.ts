@@ -184,6 +184,7 @@ describe('an ordinary user', () => {
   }
 
   it('who may lock no memory has an engine, and knows what it lacks', async ({ skip }) => {
+    await needBackend('io_uring', skip); // nothing else may be the reason
     const dataFile = numberedFile();
     const under = ['prlimit', '--memlock=0', ...asNobody(skip, dataFile)];
     const outcome = await start(under, {}, dataFile);

@@ -114,11 +114,14 @@ describe('engine.close()', () => {
   it('ends watch() loops', async () => {
     const { engine } = await opened();
     let samples = 0;
+    let closed: Promise<void> | undefined;
     for await (const { iops } of engine.watch({ intervalMs: 10 })) {
       expect(iops).toBe(0);
-      if (++samples === 2) void engine.close();
+      if (++samples === 2) closed = engine.close();
     }
-    expect(samples).toBe(2);
+    // As long as it closes there may be more.
+    expect(samples).toBeGreaterThanOrEqual(2);
+    await closed;
   });
 
   it('may be called by the continuation of an operation', async () => {
