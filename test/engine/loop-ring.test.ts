@@ -175,8 +175,9 @@ describe('where it is not to be had, engine.info says why, and reads are as righ
     await expectWithout(engine, io_uring ? /^disabled by request$/ : /./);
   });
 
-  it.each(BACKENDS.filter((backend) => backend !== 'io_uring'))('backend %s', async (backend) => {
-    await needBackend(backend, () => undefined);
+  const others = BACKENDS.filter((backend) => backend !== 'io_uring');
+  it.for(others)('backend %s', async (backend, { skip }) => {
+    await needBackend(backend, skip);
     await expectWithout(await startEngine({ backend }), new RegExp(`backend ${backend}$`));
   });
 

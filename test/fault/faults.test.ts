@@ -205,7 +205,7 @@ async function flushUntilItHolds(engine: Engine, name: string): Promise<void> {
 it('what failed to be durable is told of as the cause of what is refused, and not as itself', async () => {
   const name = path.join(tempFolder(), 'data');
   writeFileSync(name, Buffer.alloc(FILE_BYTES), { flush: true });
-  const engine = await startFaulty('threads', { seed: 1, eio: 1 });
+  const engine = await startFaulty({ backend: 'threads' }, { seed: 1, eio: 1 });
   const file = await engine.open(name, { access: 'read-write' });
   const write = (offset: number, durable = true) =>
     rejection(() => file.write(offset, Buffer.alloc(BLOCK), { durable }));

@@ -221,7 +221,7 @@ describe('what an engine needs', () => {
   });
 
   it.each([
-    { started: true, backend: 'threads' },
+    { started: true, backend: 'threads', copies: '' },
     { started: false, reason: 'no threads' },
   ] as const)('it runs on what the environment asks for, or not at all: %j', async (engine) => {
     const asked = (backend: string) =>
