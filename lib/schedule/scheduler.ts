@@ -7,9 +7,10 @@
 //
 // One that is larger than maxIoBytes becomes several operations on its way into the lanes, which settle as one (see split.ts).
 //
-// A small read that is alone in the engine goes another way, through the ring of this thread (loop-lane.ts). Operations of one tick stay together: a lane that has begun a batch is filled until it publishes, and the next batch
-// begins on the lane with the least in flight. Waiting is bounded by maxQueued, which callers ask about beforehand
-// (hasRoomFor), so that a batch is refused as a whole and before any of it has begun.
+// A small read that is alone in the engine goes another way, through the ring of this thread (loop-lane.ts).
+// Operations of one tick stay together: a lane that has begun a batch is filled until it publishes, and the next begins on
+// the lane with the least in flight. Waiting is bounded by maxQueued, which callers ask about beforehand (hasRoomFor), so
+// that a batch is refused as a whole and before any of it has begun.
 //
 // An operation may be interrupted at any time (see interrupt.ts). What waits goes at once. What the kernel has is
 // cancelled there, which is advice only: a read is answered at once nevertheless, its memory following when the kernel lets go; a
