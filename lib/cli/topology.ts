@@ -1,28 +1,24 @@
 // `ringbolt topology`: the machine, its disks and what a path lies on (lib/topology/), as a picture.
 
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { readMachine } from '../topology/machine.js';
 import { readDisks, readStorage, type Storage } from '../topology/storage.js';
 import { formatMachine } from './machine-text.js';
+import { couldNotRun, pathCommand, printJson } from './path-command.js';
 import { formatStorage } from './storage-text.js';
 import { printable } from './text.js';
-
-interface Flags {
-  readonly json?: boolean;
-}
 
 /** Raised whenever a field of the JSON changes its meaning. */
 const SCHEMA = 1;
 
 export function topologyCommand(): Command {
-  return new Command('topology')
-    .description('Show nodes, CPUs, caches and disks, and what a path lies on')
-    .argument('[path]', 'a file, folder or block device; not opened')
-    .option('--json', 'print it as JSON')
-    .addHelpText('after', HELP)
-    .action(async (path: string | undefined, flags: Flags) => {
-      process.exitCode = await topology(path, flags);
-    });
+  return pathCommand({
+    name: 'topology',
+    description: 'Show nodes, CPUs, caches and disks, and what a path lies on',
+    argument: 'a file, folder or block device; not opened',
+    help: HELP,
+    run: topology,
+  });
 }
 
 const HELP = `
@@ -33,22 +29,17 @@ Examples:
 
 Exit codes: 0 fine, 1 could not run.`;
 
-async function topology(path: string | undefined, flags: Flags): Promise<number> {
+async function topology(path: string | undefined, json: boolean): Promise<number> {
   let storage: Storage | undefined;
   try {
     storage = path === undefined ? undefined : await readStorage(path);
   } catch (error) {
-    process.stderr.write(
-      `error: ${printable(error instanceof Error ? error.message : String(error))}\n`,
-    );
-    return 1;
+    return couldNotRun(printable(error instanceof Error ? error.message : String(error)));
   }
   const machine = readMachine();
   const disks = await readDisks();
-  if (flags.json === true) {
-    process.stdout.write(
-      `${JSON.stringify({ schema: SCHEMA, machine, disks, storage }, null, 2)}\n`,
-    );
+  if (json) {
+    printJson({ schema: SCHEMA, machine, disks, storage });
     return 0;
   }
   process.stdout.write(formatMachine(machine, disks));
