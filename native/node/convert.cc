@@ -101,6 +101,19 @@ bool ReadField(const Napi::Object& from, const char* name, std::vector<std::stri
   });
 }
 
+bool ReadIdentity(const Napi::CallbackInfo& info, const char* name, uint32_t* which,
+                  uint32_t* generation) {
+  double first = 0;
+  double second = 0;
+  if (!ReadInteger(info[0], name, 0, UINT32_MAX, &first) ||
+      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &second)) {
+    return false;
+  }
+  *which = static_cast<uint32_t>(first);
+  *generation = static_cast<uint32_t>(second);
+  return true;
+}
+
 Napi::Object FeatureToJs(Napi::Env env, const BackendFeature& feature) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("name", feature.name);

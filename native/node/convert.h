@@ -29,6 +29,11 @@ bool ReadField(const Napi::Object& from, const char* name, uint32_t min, uint32_
                std::vector<uint32_t>* result);
 bool ReadField(const Napi::Object& from, const char* name, std::vector<std::string>* result);
 
+// The first two arguments of a method: which, called `name`, and its generation. False with an
+// exception pending.
+bool ReadIdentity(const Napi::CallbackInfo& info, const char* name, uint32_t* which,
+                  uint32_t* generation);
+
 // { name, active, reason }
 Napi::Object FeatureToJs(Napi::Env env, const BackendFeature& feature);
 Napi::Array FeaturesToJs(Napi::Env env, const std::vector<BackendFeature>& features);

@@ -11,22 +11,6 @@
 
 namespace ringbolt {
 
-namespace {
-
-// The first two arguments: slot and generation. False with an exception pending.
-bool ReadFileHandle(const Napi::CallbackInfo& info, FileHandle* handle) {
-  double slot = 0;
-  double generation = 0;
-  if (!ReadInteger(info[0], "slot", 0, UINT32_MAX, &slot) ||
-      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
-    return false;
-  }
-  *handle = {static_cast<uint32_t>(slot), static_cast<uint32_t>(generation)};
-  return true;
-}
-
-}  // namespace
-
 // Resolves to { slot, generation, size, ... } or to { errno, syscall, detail }. The slot is usable
 // in a queue once kInstallFile has completed there.
 Napi::Value EngineWrap::OpenFile(const Napi::CallbackInfo& info) {
@@ -78,7 +62,9 @@ Napi::Value EngineWrap::CloseFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!MayPost(env)) return env.Undefined();
   FileHandle handle;
-  if (!ReadFileHandle(info, &handle) || pool_ == nullptr) return env.Undefined();
+  if (!ReadIdentity(info, "slot", &handle.slot, &handle.generation) || pool_ == nullptr) {
+    return env.Undefined();
+  }
   auto status = std::make_shared<Status>();
   const auto deferred = Napi::Promise::Deferred::New(env);
   host_->Post(
@@ -96,7 +82,8 @@ Napi::Value EngineWrap::ChangeSpace(const Napi::CallbackInfo& info) {
   double change = 0;
   double offset = 0;
   double length = 0;
-  if (!ReadFileHandle(info, &handle) || !ReadInteger(info[2], "change", 0, 1, &change) ||
+  if (!ReadIdentity(info, "slot", &handle.slot, &handle.generation) ||
+      !ReadInteger(info[2], "change", 0, 1, &change) ||
       !ReadInteger(info[3], "offset", 0, kMaxSafeInteger, &offset) ||
       !ReadInteger(info[4], "length", 1, kMaxSafeInteger, &length) || pool_ == nullptr) {
     return env.Undefined();

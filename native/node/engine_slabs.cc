@@ -137,32 +137,21 @@ Napi::Value EngineWrap::TakeForgotten(const Napi::CallbackInfo& info) {
   return result;
 }
 
-namespace {
-
-bool ReadForgotten(const Napi::CallbackInfo& info, SlabPool::Forgotten* slab) {
-  double unit = 0;
-  double generation = 0;
-  if (!ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit) ||
-      !ReadInteger(info[1], "generation", 0, UINT32_MAX, &generation)) {
-    return false;
-  }
-  *slab = {static_cast<uint32_t>(unit), static_cast<uint32_t>(generation)};
-  return true;
-}
-
-}  // namespace
-
 // putForgotten(unit, generation): to be told of again.
 Napi::Value EngineWrap::PutForgotten(const Napi::CallbackInfo& info) {
   SlabPool::Forgotten slab;
-  if (pool_ != nullptr && ReadForgotten(info, &slab)) pool_->NoteForgotten(slab);
+  if (pool_ != nullptr && ReadIdentity(info, "unit", &slab.unit, &slab.generation)) {
+    pool_->NoteForgotten(slab);
+  }
   return info.Env().Undefined();
 }
 
 // reclaimSlab(unit, generation): false if the slab has another buffer by now, or is not leased.
 Napi::Value EngineWrap::ReclaimSlab(const Napi::CallbackInfo& info) {
   SlabPool::Forgotten slab;
-  const bool reclaimed = pool_ != nullptr && ReadForgotten(info, &slab) && pool_->Reclaim(slab);
+  const bool reclaimed = pool_ != nullptr &&
+                         ReadIdentity(info, "unit", &slab.unit, &slab.generation) &&
+                         pool_->Reclaim(slab);
   return Napi::Boolean::New(info.Env(), reclaimed);
 }
 
