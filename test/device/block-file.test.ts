@@ -8,6 +8,7 @@ import { RingboltError, type BlockFile, type Engine, type OpenOptions } from 'ri
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
+import { turnsDuring } from '../support/turns.js';
 
 const KIB = 1024;
 const MIB = KIB * KIB;
@@ -124,15 +125,7 @@ describe.each([
 describe('BlockFile', () => {
   it('copies no more than its share in a turn: other work gets its turns in between', async () => {
     const { file } = await openNew(contents);
-    let turns = 0;
-    let reading = true;
-    const count = () => {
-      turns++;
-      if (reading) setImmediate(count);
-    };
-    setImmediate(count);
-    await file.read(0, new Uint8Array(4 * MIB));
-    reading = false;
+    const turns = await turnsDuring(() => file.read(0, new Uint8Array(4 * MIB)));
     expect(turns).toBeGreaterThanOrEqual(15); // 4 MiB at 256 KiB a turn
   });
 

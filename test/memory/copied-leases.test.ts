@@ -13,6 +13,7 @@ import { expectRefused, expectStillWorks } from '../misuse/refusal.js';
 import { blockValues, setBits } from '../support/checksums.js';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
+import { turnsDuring } from '../support/turns.js';
 
 const KIB = 1024;
 const MIB = 2 ** 20;
@@ -72,15 +73,9 @@ describe('an engine without external buffers', () => {
 
   it('takes a turn of the event loop for each 256 KiB', async () => {
     using lease = engine.pool.acquire(MIB);
-    let turns = 0;
-    let done = false;
-    const count = (): void => {
-      turns++;
-      if (!done) setImmediate(count);
-    };
-    setImmediate(count);
-    for (let i = 0; i < 4; i++) await file.write(0, lease);
-    done = true;
+    const turns = await turnsDuring(async () => {
+      for (let i = 0; i < 4; i++) await file.write(0, lease);
+    });
     expect(turns).toBeGreaterThanOrEqual(12);
   });
 

@@ -13,6 +13,7 @@ import { writable } from '../../../dist/lib/device/streams/writable.js';
 import { startEngine } from '../../support/engine.js';
 import { Random } from '../../support/random.js';
 import { tempFolder } from '../../support/temp-folder.js';
+import { turnsDuring } from '../../support/turns.js';
 import { FakeTarget, ioError, KIB, MIB, settle, until } from './fake-target.js';
 
 let contents: Buffer;
@@ -94,16 +95,10 @@ describe('a writable', () => {
   it('copies no more than its share in a turn', async () => {
     const { target, stream } = await setUp({ chunkBytes: MIB, highWaterMark: 4 * MIB });
     target.turns = () => 0;
-    let turns = 0;
-    let running = true;
-    const count = () => {
-      turns++;
-      if (running) setImmediate(count);
-    };
-    setImmediate(count);
-    stream.end(Buffer.alloc(4 * MIB));
-    await finished(stream);
-    running = false;
+    const turns = await turnsDuring(async () => {
+      stream.end(Buffer.alloc(4 * MIB));
+      await finished(stream);
+    });
     expect(turns).toBeGreaterThanOrEqual(15);
   });
 
