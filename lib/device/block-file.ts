@@ -247,7 +247,8 @@ export class BlockFile implements BlockTarget {
 
   /**
    * A stream that writes the file, several writes at a time; chunks of any size are gathered into leases. A chunk's callback
-   * says that it was copied, `'finish'` that all is written, with `flush` durably. The file stays open.
+   * says that it was copied, `'finish'` that all is written, with `flush` durably. The file stays open. A stream that idles
+   * keeps a lease of `chunkBytes` for what is too little to write: many slow ones want small chunks, or a larger pool.
    *
    * On a direct file, what is around the stream in the blocks at its ends is read and kept: nobody else must write these
    * meanwhile. Where there is nothing behind its end, it needs `padEnd` or fails there with `ERR_RINGBOLT_MISALIGNED`.
