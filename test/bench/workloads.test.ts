@@ -36,6 +36,7 @@ describe('chooseWorkloads', () => {
       'seq-read-128k-qd32',
       'rand-read-4k-qd1',
       'rand-read-4k-qd128',
+      'rand-read-128k-qd32',
     ]);
   });
 

@@ -101,6 +101,7 @@ describe('what bench reports', { timeout }, () => {
       'seq-write-1m-qd16 ok',
       'rand-read-4k-qd1 ok',
       'rand-read-4k-qd128 ok',
+      'rand-read-128k-qd32 ok',
       'rand-write-4k-qd1 ok',
       'rand-write-4k-qd128 ok',
       'rand-mix-16k-qd32 ok',
