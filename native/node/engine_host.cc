@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
@@ -120,12 +119,10 @@ Queue* EngineHost::queue(uint32_t index) const {
 }
 
 Status EngineHost::StartDriven() {
-  uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env_, &loop) != napi_ok) return Status::Error(ENOTSUP, "uv_loop");
   auto queue = engine_->MakeDrivenQueue();
   Status status = queue->StartDriven();
   if (!status.ok()) return status;
-  const int error = uv_poll_init(loop, &poll_, queue->pollable_fd());
+  const int error = uv_poll_init(async_.loop, &poll_, queue->pollable_fd());
   if (error != 0) {
     Queue::EndDriven(std::move(queue), kNoDeadline);  // it has never been given any work
     return Status::Error(-error, "uv_poll_init");

@@ -201,7 +201,7 @@ const Queue* EngineWrap::ReadQueue(const Napi::Value& value) const {
 }
 
 // startDriven(): makes the queue behind the last one, which this thread drives itself; { errno,
-// syscall, detail, features }.
+// syscall, detail }.
 Napi::Value EngineWrap::StartDriven(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!MayPost(env)) return env.Undefined();
