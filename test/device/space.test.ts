@@ -1,11 +1,17 @@
 // Shows that ranges are given back and zeroed on files, in memory and on devices, whole and in order, and refused with the
 // reason where that cannot be had.
 
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { BlockFile } from 'ringbolt';
-import { expect, it, onTestFinished } from 'vitest';
-import { BLOCK, isNumbered, numbered, numberedFile } from '../lifecycle/numbered-file.js';
+import { expect, it } from 'vitest';
+import {
+  BLOCK,
+  isNumbered,
+  numbered,
+  numberedFile,
+  numberedFileInMemory,
+} from '../lifecycle/numbered-file.js';
 import { expectRefused, rows, wrong } from '../misuse/refusal.js';
 import { startEngine } from '../support/engine.js';
 import { loopDevice, mountedFolder } from '../support/loop-device.js';
@@ -22,17 +28,6 @@ function expectZeroed(data: Buffer, from: number, to: number): void {
   expect(isNumbered(data.subarray(0, from * BLOCK), 0)).toBe(true);
   expect(data.subarray(from * BLOCK, to * BLOCK).every((byte) => byte === 0)).toBe(true);
   expect(isNumbered(data.subarray(to * BLOCK), to)).toBe(true);
-}
-
-/** A file of numbered blocks in memory, where ranges cannot be zeroed but holes can be punched. */
-function fileInMemory(): string {
-  const folder = mkdtempSync('/dev/shm/ringbolt-test-');
-  onTestFinished(() => {
-    rmSync(folder, { recursive: true });
-  });
-  const name = path.join(folder, 'data');
-  writeFileSync(name, numbered(BLOCKS));
-  return name;
 }
 
 it('discards a range of a file: its space is free, the rest is as it was', async () => {
@@ -58,7 +53,7 @@ it('zeroes a range of a file, past its end as well', async () => {
 });
 
 it('zeroes by writing where the file system has nothing better', async () => {
-  const name = fileInMemory();
+  const name = numberedFileInMemory(BLOCKS);
   const file = await openFor(name);
   await file.writeZeroes(3 * BLOCK, 100 * BLOCK);
   expectZeroed(readFileSync(name), 3, 103);

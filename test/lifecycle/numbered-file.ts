@@ -15,10 +15,15 @@ export function numbered(blocks: number): Uint8Array {
 }
 
 /** The path of a file of numbered blocks, which is gone when the test is. */
-export function numberedFile(blocks = 256): string {
-  const name = path.join(tempFolder(), 'data');
+export function numberedFile(blocks = 256, folder = tempFolder()): string {
+  const name = path.join(folder, 'data');
   writeFileSync(name, numbered(blocks), { flush: true });
   return name;
+}
+
+/** The same on tmpfs, where ranges cannot be zeroed but holes can be punched. */
+export function numberedFileInMemory(blocks: number): string {
+  return numberedFile(blocks, tempFolder('/dev/shm'));
 }
 
 export function isNumbered(buffer: Buffer, block: number): boolean {

@@ -2,10 +2,8 @@
 // the same run in which nothing is read, and in which node:fs reads. Many rounds and the figures: `npm run soak`, with
 // RINGBOLT_CALM_ROUNDS.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
-import { numbered, numberedFile } from '../lifecycle/numbered-file.js';
+import { expect, it } from 'vitest';
+import { numberedFile, numberedFileInMemory } from '../lifecycle/numbered-file.js';
 import { runForJson } from '../lifecycle/run-program.js';
 import { BACKENDS, needBackend } from '../support/backends.js';
 
@@ -31,23 +29,13 @@ function medians(windows: readonly Window[]): Window {
   return { ...times, readsPerSecond: of('readsPerSecond') };
 }
 
-function fileInMemory(): string {
-  const folder = mkdtempSync('/dev/shm/ringbolt-test-');
-  onTestFinished(() => {
-    rmSync(folder, { recursive: true });
-  });
-  const name = path.join(folder, 'data');
-  writeFileSync(name, numbered(BLOCKS));
-  return name;
-}
-
 it.for(BACKENDS)(
   'timers and sockets get their turns while reads complete without end: %s',
   { timeout: LIMIT_MS },
   async (backend, { skip }) => {
     await needBackend(backend, skip);
     const figures = await runForJson<Record<Kind, Window[]>>('schedule/programs/calm.cjs', {
-      args: [fileInMemory(), numberedFile(BLOCKS), String(ROUNDS)],
+      args: [numberedFileInMemory(BLOCKS), numberedFile(BLOCKS), String(ROUNDS)],
       env: { RINGBOLT_BACKEND: backend },
       limitMs: LIMIT_MS,
     });

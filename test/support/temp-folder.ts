@@ -1,12 +1,12 @@
-// A folder of its own for each test, on a real file system, gone when the test is.
+// A folder of its own for each test, on a real file system unless another is named, gone when the test is.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 
-export function tempFolder(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'ringbolt-test-'));
+export function tempFolder(parent = tmpdir()): string {
+  const folder = mkdtempSync(path.join(parent, 'ringbolt-test-'));
   onTestFinished(() => {
     rmSync(folder, { recursive: true, force: true });
   });
