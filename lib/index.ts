@@ -25,7 +25,7 @@ export { BufferPool } from './memory/pool.js';
 export type { PoolStats, SlabClassStats } from './memory/pool.js';
 export { Lease } from './memory/lease.js';
 export type { LatencySummary } from './metrics/histogram.js';
-export type { WaitOptions } from './schedule/interrupt.js';
+export type { WaitOptions } from './interrupt.js';
 export type { IoClass } from './schedule/operation.js';
 export type { RateLimit } from './schedule/rate-limiter.js';
 export type { EngineLimits } from './schedule/scheduler.js';

@@ -10,7 +10,7 @@ import {
   untilInterrupted,
   type Interrupt,
   type WaitOptions,
-} from '../schedule/interrupt.js';
+} from '../interrupt.js';
 import { FileRef } from '../schedule/operation.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import { checkSecret, SECRET } from '../secret.js';

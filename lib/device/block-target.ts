@@ -3,7 +3,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Lease } from '../memory/lease.js';
 import type { BlockChecksums } from './block-checksums.js';
-import type { WaitOptions } from '../schedule/interrupt.js';
+import type { WaitOptions } from '../interrupt.js';
 import type { IoClass } from '../schedule/operation.js';
 import type { StreamOptions, WritableOptions } from './streams/options.js';
 

@@ -15,7 +15,7 @@ import { pools, type BufferPool } from '../memory/pool.js';
 import type { Slabs } from '../memory/slabs.js';
 import { OpKind, type NativeEngine } from '../native.js';
 import { corruptError, goneError, markMissing } from '../schedule/checksums.js';
-import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
+import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { FileRef, Operation, Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN, TurnBudget } from '../schedule/turn-budget.js';

@@ -1,7 +1,7 @@
 // The options of reads, writes and flushes: which there are, and what they mean once they are checked.
 
 import { FLAG_DURABLE } from '../native.js';
-import { checkSignal, checkTimeout } from '../schedule/interrupt.js';
+import { checkSignal, checkTimeout } from '../interrupt.js';
 import { IO_CLASSES } from '../schedule/operation.js';
 import { checkBoolean, checkOneOf, checkOptions } from '../validate.js';
 import { ChecksumRequest } from './block-checksums.js';

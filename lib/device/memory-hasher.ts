@@ -14,7 +14,7 @@ import {
 import { memoryOf, plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, type Lease, type LeaseHome } from '../memory/lease.js';
 import { OpKind } from '../native.js';
-import { beginInterrupt, checkSignal, checkTimeout } from '../schedule/interrupt.js';
+import { beginInterrupt, checkSignal, checkTimeout } from '../interrupt.js';
 import { IO_CLASSES, type IoClass, type Operation, type Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { COPY_BYTES_PER_TURN } from '../schedule/turn-budget.js';

@@ -9,7 +9,7 @@ import {
   type ErrorDetails,
 } from '../errors.js';
 import { FLAG_DURABLE, OpKind } from '../native.js';
-import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
+import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { Operation, Sink } from '../schedule/operation.js';
 import type { BatchErrors, BatchResult } from './block-target.js';
 

@@ -3,7 +3,7 @@
 
 import { RingboltError, systemError } from '../errors.js';
 import { SpaceChange, type NativeEngine } from '../native.js';
-import type { Interrupt, Interruptible } from '../schedule/interrupt.js';
+import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { FileRef } from '../schedule/operation.js';
 import { interruptedError } from './sinks.js';
 

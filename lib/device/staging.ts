@@ -10,7 +10,7 @@ import { invalidValue } from '../validate.js';
 import { plainView } from '../memory/intrinsics.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { OpKind } from '../native.js';
-import type { Interrupt } from '../schedule/interrupt.js';
+import type { Interrupt } from '../interrupt.js';
 import type { FileRef } from '../schedule/operation.js';
 import { COPY_BYTES_PER_TURN } from '../schedule/turn-budget.js';
 import type { Copier } from './copier.js';

@@ -6,7 +6,7 @@ import { closedError, ringboltError } from '../errors.js';
 import { plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, Lease, type LeaseHome } from '../memory/lease.js';
 import { OpKind } from '../native.js';
-import { beginInterrupt, Interrupt } from '../schedule/interrupt.js';
+import { beginInterrupt, Interrupt } from '../interrupt.js';
 import type { FileRef } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
 import { checkInteger, invalidType, invalidValue } from '../validate.js';

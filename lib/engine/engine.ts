@@ -36,7 +36,7 @@ import {
   Interrupt,
   untilInterrupted,
   type WaitOptions,
-} from '../schedule/interrupt.js';
+} from '../interrupt.js';
 import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';

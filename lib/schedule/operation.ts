@@ -3,7 +3,7 @@
 
 import type { Lease } from '../memory/lease.js';
 import { OpKind, type NativeFile } from '../native.js';
-import type { Interrupt, Interruptible } from './interrupt.js';
+import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { Lane } from './lane.js';
 import type { RateLimiter } from './rate-limiter.js';
 import type { Split } from './split.js';

@@ -2,7 +2,7 @@
 // it, so a caller submits in the turn in which its promise resolves, or asks again.
 
 import { ringboltError } from '../errors.js';
-import { untilInterrupted, type Interrupt } from './interrupt.js';
+import { untilInterrupted, type Interrupt } from '../interrupt.js';
 
 /** Callers that may wait at once. */
 const MAX_SEEKERS = 65_536;

@@ -21,7 +21,7 @@ import { ECANCELED, ringboltError } from '../errors.js';
 import { leases } from '../memory/lease.js';
 import { OpKind, type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
-import type { Interrupt } from './interrupt.js';
+import type { Interrupt } from '../interrupt.js';
 import { Lane } from './lane.js';
 import { LoopLane } from './loop-lane.js';
 import {

@@ -1,7 +1,7 @@
 // Options of streams: their defaults, their checks, and what they mean for a target and its pool.
 
 import { ringboltError } from '../../errors.js';
-import { checkSignal } from '../../schedule/interrupt.js';
+import { checkSignal } from '../../interrupt.js';
 import { IO_CLASSES, type IoClass } from '../../schedule/operation.js';
 import {
   checkBoolean,

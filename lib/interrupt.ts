@@ -10,8 +10,8 @@
 // Nothing here keeps the process alive, and nothing outlives the call: when its last target has left, the timer is cleared and
 // the listener forgets it.
 
-import { abortError, ringboltError } from '../errors.js';
-import { checkInteger, checkOptions, invalidType } from '../validate.js';
+import { abortError, ringboltError } from './errors.js';
+import { checkInteger, checkOptions, invalidType } from './validate.js';
 
 /** Something that can be told to end early. */
 export interface Interruptible {
