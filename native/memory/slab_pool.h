@@ -35,12 +35,9 @@
 #include <vector>
 
 #include "memory/arena.h"
+#include "memory/slab.h"
 
 namespace ringbolt {
-
-inline constexpr uint32_t kSlabUnitBytes = 4096;
-inline constexpr uint32_t kNoSlab = UINT32_MAX;
-inline constexpr uint32_t kMaxSlabClasses = 16;
 
 struct SlabClassStats {
   uint32_t slab_bytes = 0;
