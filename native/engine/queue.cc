@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -145,8 +146,15 @@ void Queue::EndDriven(std::shared_ptr<Queue> queue, uint64_t deadline_ns) {
     const uint64_t left_ms = ((deadline_ns - now_ns) / 1'000'000) + 1;
     pollfd readable{.fd = queue->pollable_fd(), .events = POLLIN, .revents = 0};
     (void)poll(&readable, 1, static_cast<int>(std::min<uint64_t>(left_ms, 1000)));
+    (void)queue->TakeSignal();
   }
   LeaveToProcess(std::move(queue));
+}
+
+bool Queue::TakeSignal() {
+  uint64_t signals = 0;
+  (void)!read(pollable_fd(), &signals, sizeof signals);
+  return in_flight_ > 0 && backend_->HasNews();
 }
 
 // --- JavaScript thread ---

@@ -93,8 +93,12 @@ class Queue {
   // Fails where the backend is none that an event loop can wait for.
   Status StartDriven();
 
-  // An eventfd, to be read when it can be: then Drive() may bring completions.
+  // An eventfd. When it can be read, Drive() may bring completions.
   [[nodiscard]] int pollable_fd() const { return backend_->PollableFd(); }
+
+  // Reads it. True if there may be completions that it does not signal any more: what was signalled
+  // meanwhile, if Drive() came before.
+  [[nodiscard]] bool TakeSignal();
 
   // One turn: takes submissions to the kernel and what the kernel has done from there.
   void Drive() { Turn(/*may_sleep=*/false); }

@@ -98,6 +98,10 @@ class Backend {
   // be read by whoever polls it. -1 if it cannot be had.
   [[nodiscard]] virtual int PollableFd() const { return -1; }
 
+  // Of a backend that is polled: whether Wait(false) may bring results that its eventfd, read a
+  // moment ago, does not signal any more.
+  [[nodiscard]] virtual bool HasNews() const { return false; }
+
   // Tells that `slot` (< max_files) stands for `fd` from now on, or for nothing (-1).
   virtual void RegisterFile(uint32_t slot, int fd) = 0;
 

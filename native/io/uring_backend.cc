@@ -70,6 +70,7 @@ class UringBackend final : public Backend {
   void Cancel(uint64_t id) override;
   void Wake() override;
   [[nodiscard]] int PollableFd() const override { return polled_ ? wake_fd_.get() : -1; }
+  [[nodiscard]] bool HasNews() const override;
   void RegisterFile(uint32_t slot, int fd) override;
 
  private:
@@ -127,6 +128,11 @@ Status UringBackend::CreateRing(const BackendOptions& options) {
   const auto create = [&](uint32_t flags) {
     io_uring_params params{};
     params.flags = IORING_SETUP_CQSIZE | flags;
+    // Who polls asks the ring whether there is anything to work off: see HasNews(). The flag is as
+    // old as COOP_TASKRUN and needs that or DEFER_TASKRUN.
+    if (polled_ && (flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN)) != 0) {
+      params.flags |= IORING_SETUP_TASKRUN_FLAG;
+    }
     params.cq_entries = completions;
     const int result = io_uring_queue_init_params(entries, &ring_, &params);
     ring_ready_ = result == 0;
@@ -289,6 +295,12 @@ size_t UringBackend::Reap(std::span<BackendResult> results) {
   io_uring_cq_advance(&ring_, seen);
   in_flight_ -= static_cast<uint32_t>(reaped);
   return reaped;
+}
+
+// The kernel sets the flag before it signals: whoever has read that signal sees it.
+bool UringBackend::HasNews() const {
+  return io_uring_cq_ready(&ring_) > 0 ||
+         (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0;
 }
 
 void UringBackend::Cancel(uint64_t id) {

@@ -1,7 +1,5 @@
 #include "node/engine_host.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -148,12 +146,13 @@ int32_t EngineHost::Drive(uint32_t count, bool deliver) {
   return static_cast<int32_t>(ready);
 }
 
-// Also signalled for what Drive() has delivered by now.
+// The signal is taken last: by then JavaScript has submitted what comes next, and the call is made
+// while the device is at work. It also takes with it the signals of what was delivered here, for
+// which the loop would come back in vain.
 void EngineHost::OnPoll() {
   if (disposed_) return;
-  uint64_t signals = 0;
-  (void)!read(driven_->pollable_fd(), &signals, sizeof signals);
   if (driven_->outstanding() > 0) OnAsync();
+  if (!disposed_ && driven_->TakeSignal()) uv_async_send(&async_);
 }
 
 void EngineHost::OnAsync() {
