@@ -1,7 +1,9 @@
 export { Engine } from './engine/engine.js';
 export type { CloseOptions } from './engine/engine.js';
-export type { EngineOptions, OpenOptions, PoolOptions } from './engine/options.js';
-export type { EngineInfo, FeatureInfo, MemoryInfo, PassedOver, QueueInfo } from './engine/info.js';
+export type { EngineOptions, OpenOptions } from './engine/options.js';
+export type { PoolOptions } from './engine/pool-options.js';
+export type { EngineInfo, FeatureInfo, PassedOver, QueueInfo } from './engine/info.js';
+export type { MemoryInfo, PoolNodeInfo } from './engine/memory-info.js';
 export type { ClassStats, EngineStats, LatencyStats, QueueStats } from './engine/stats.js';
 export type { ThroughputSample, WatchOptions } from './engine/watch.js';
 export { BlockFile } from './device/block-file.js';
@@ -22,7 +24,8 @@ export type {
 export type { StreamOptions, WritableOptions } from './device/streams/options.js';
 export type { CopyStats } from './device/copier.js';
 export { BufferPool } from './memory/pool.js';
-export type { PoolStats, SlabClassStats } from './memory/pool.js';
+export type { LeaseHolder } from './memory/pool-debug.js';
+export type { LargeStats, PoolNodeStats, PoolStats, SlabClassStats } from './memory/pool-stats.js';
 export { Lease } from './memory/lease.js';
 export type { LatencySummary } from './metrics/histogram.js';
 export type { WaitOptions } from './interrupt.js';

@@ -56,12 +56,17 @@ export const BACKEND_KINDS = ['auto', 'io_uring', 'aio', 'threads'] as const;
 export type BackendKind = (typeof BACKEND_KINDS)[number];
 type BackendName = Exclude<BackendKind, 'auto'>;
 
+/** In the order of native/memory/arena.h's HugePages. */
+export const HUGE_PAGES = ['off', 'auto', 'require'] as const;
+
 interface NativeEngineOptions {
   readonly queueCpus: readonly (readonly number[])[];
   readonly depth: number;
   readonly maxFiles: number;
-  readonly poolBytes: number;
-  readonly hugePages: boolean;
+  readonly poolParts: readonly { readonly node: number; readonly bytes: number }[];
+  readonly largeBytes: number;
+  /** Index of {@link HUGE_PAGES}. */
+  readonly hugePages: number;
   readonly slabClasses: readonly number[];
   /** Index of {@link BACKEND_KINDS}. */
   readonly backend: number;
@@ -89,8 +94,14 @@ interface NativeQueueInfo {
 }
 
 export interface NativeInfo {
-  readonly poolBytes: number;
-  readonly hugeBytes: number;
+  readonly poolParts: readonly NativePoolPart[];
+  /** Of the parts, of the room for large leases, and of what lies between them. */
+  readonly poolUnits: number;
+  /** The first unit of that room. */
+  readonly largeUnit: number;
+  /** Its size; 0 if it could not be had. */
+  readonly largeBytes: number;
+  /** Of all parts and that room. */
   readonly memoryRemarks: string;
   /** Whether slabs and rings are seen by JavaScript, or copies of them (native/node/external_buffer.h). */
   readonly externalBuffers: NativeFeature;
@@ -118,14 +129,17 @@ export interface NativeFile {
   readonly remarks: string;
 }
 
-interface NativeSlabClass {
-  readonly slabBytes: number;
-  readonly capacity: number;
-  readonly inUse: number;
-  readonly highWater: number;
-  readonly acquired: number;
-  readonly substituted: number;
-  readonly misses: number;
+/** Memory of the pool on one NUMA node (native/memory/arena.h). */
+interface NativePoolPart {
+  /** -1: of no node in particular. */
+  readonly node: number;
+  readonly bytes: number;
+  readonly firstUnit: number;
+  readonly pages: 'hugetlb' | 'transparent' | 'plain';
+  readonly hugeBytes: number;
+  /** Where its memory lies; -1 where the kernel would not say. */
+  readonly bytesOnNode: number;
+  readonly remarks: string;
 }
 
 /** The engine's class; native/node/engine_wrap.h says what each method does. */
@@ -153,8 +167,17 @@ export interface NativeEngine {
    * How many completions that were, or would have been; -1 for what kick() answers with false.
    */
   drive(count: number, deliver: 0 | 1): number;
-  acquireSlab(slabClass: number): number | undefined;
-  releaseSlab(unit: number): boolean;
+  /** Fills `out` with free slabs, as many as are to be had at once; how many that were. */
+  takeSlabs(part: number, slabClass: number, out: Uint32Array): number;
+  /** Gives back the first `count`; how many of them were leased. */
+  giveSlabs(units: Uint32Array, count: number): number;
+  /** The first unit, or -1. */
+  takeLarge(bytes: number): number;
+  giveLarge(unit: number): void;
+  /** False if that cannot be done. */
+  detachBuffer(buffer: ArrayBufferLike): boolean;
+  /** The bytes that were given back to the system. */
+  trimPool(): Promise<number>;
   slabBuffer(
     unit: number,
     bytes?: number,
@@ -166,7 +189,6 @@ export interface NativeEngine {
   /** Slabs whose ArrayBuffer was collected while they were leased, each told once. */
   takeForgotten(): readonly { readonly unit: number; readonly generation: number }[];
   putForgotten(unit: number, generation: number): void;
-  reclaimSlab(unit: number, generation: number): boolean;
   /** 0, or an errno. Before the first operation with checksums on that queue. */
   prepareChecksums(queue: number): number;
   /** False if `expected` is not as long as that any more. */
@@ -202,7 +224,12 @@ export interface NativeEngine {
     out: BigUint64Array | null,
     mismatches: Uint32Array | null,
   ): number;
-  poolStats(): { readonly leaked: number; readonly classes: readonly NativeSlabClass[] };
+  /** By part: how many slabs of each class there are, and how many were taken for want of any in another part. */
+  poolStats(): {
+    readonly parts: readonly { readonly slabs: readonly number[]; readonly remote: number }[];
+    /** Of what is free in one piece. */
+    readonly largestFreeBytes: number;
+  };
 }
 
 /** How the addon was compiled. */

@@ -68,7 +68,7 @@ export class Copier {
     this.pool = pool;
     this.slabs = slabs;
     this.scheduler = scheduler;
-    this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxBytes);
+    this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxSlabBytes);
     pools.setOnRelease(pool, () => {
       if (this.#waiting.size > 0) this.#planRetry();
     });

@@ -17,12 +17,12 @@ import {
 import { Batch, promiseSink } from '../device/sinks.js';
 import { Staging } from '../device/staging.js';
 import { closedError, ringboltError, systemError, systemErrorReason } from '../errors.js';
-import { checkPoolBytes, defaultPoolBytes } from '../memory/budget.js';
 import { Lease } from '../memory/lease.js';
-import { pools, type BufferPool } from '../memory/pool.js';
+import { pools, type BufferPool, type PoolLayout } from '../memory/pool.js';
 import { slabsOf } from '../memory/slabs.js';
 import {
   BACKEND_KINDS,
+  HUGE_PAGES,
   NativeEngine,
   OpKind,
   isFailure,
@@ -41,8 +41,9 @@ import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
-import { describeEngine, whyCopied, type EngineInfo } from './info.js';
+import { describeEngine, type EngineInfo } from './info.js';
 import { startLoopRing } from './loop-ring.js';
+import { poolLayout, whyCopied } from './memory-info.js';
 import {
   placeQueues,
   resolveLimits,
@@ -50,8 +51,8 @@ import {
   resolveOpenOptions,
   type EngineOptions,
   type OpenOptions,
-  type ResolvedEngineOptions,
 } from './options.js';
+import { planPool } from './pool-options.js';
 import { Shutdown } from './shutdown.js';
 import { readQueue, summarizeQueues, type EngineStats, type RawQueue } from './stats.js';
 import { checkWatchOptions, watch, type ThroughputSample, type WatchOptions } from './watch.js';
@@ -91,14 +92,14 @@ export class Engine {
     native: NativeEngine,
     scheduler: Scheduler,
     info: EngineInfo,
-    options: ResolvedEngineOptions,
+    { queues, layout }: { readonly queues: number; readonly layout: PoolLayout },
   ) {
     checkSecret(secret);
     this.#native = native;
     this.#scheduler = scheduler;
     this.#info = info;
-    this.#queues = info.loopRing.active ? options.queues + 1 : options.queues;
-    this.#pool = pools.create(native, options.slabClasses, info.memory.poolBytes);
+    this.#queues = info.loopRing.active ? queues + 1 : queues;
+    this.#pool = pools.create(native, layout);
     const slabs = slabsOf(native, whyCopied(info.memory) === '');
     this.#copier = new Copier(native, this.#pool, slabs, scheduler);
     this.#staging = slabs.visible ? undefined : new Staging(this.#copier);
@@ -137,10 +138,10 @@ export class Engine {
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const resolved = resolveEngineOptions(options);
     const without = disabledFeatures();
-    const largest = resolved.slabClasses.at(-1)!;
-    if (resolved.poolBytes !== undefined) await checkPoolBytes(resolved.poolBytes);
-    const poolBytes = resolved.poolBytes ?? (await defaultPoolBytes(largest));
     const placement = placeQueues(resolved, await readCpuTopology());
+    const pool = await planPool(resolved.pool, [
+      ...new Set(placement.flatMap(({ node }) => node ?? [])),
+    ]);
 
     // The scheduler comes when the queues stand; nothing is delivered before.
     const late: { scheduler?: Scheduler } = {};
@@ -149,9 +150,10 @@ export class Engine {
         queueCpus: placement.map(({ cpus }) => cpus),
         depth: resolved.depth,
         maxFiles: resolved.maxFiles,
-        poolBytes: Math.floor(poolBytes / largest) * largest,
-        hugePages: resolved.hugePages,
-        slabClasses: resolved.slabClasses,
+        poolParts: pool.parts,
+        largeBytes: pool.largeBytes,
+        hugePages: HUGE_PAGES.indexOf(resolved.pool.hugePages),
+        slabClasses: resolved.pool.classes,
         backend: BACKEND_KINDS.indexOf(resolved.backend),
         faults: resolved.faults,
         without,
@@ -164,7 +166,8 @@ export class Engine {
     late.scheduler = scheduler;
     const info = describeEngine(got, placement, resolved, loopRing);
     if (info.remarks !== '') process.emitWarning(info.remarks, { type: 'RingboltWarning' });
-    return new Engine(SECRET, native, scheduler, info, resolved);
+    const layout = poolLayout(got, resolved.pool);
+    return new Engine(SECRET, native, scheduler, info, { queues: resolved.queues, layout });
   }
 
   /**
@@ -375,6 +378,7 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
+    pools.close(this.#pool, closedError('engine'));
     if (this.#opening > 0) {
       await new Promise<void>((resolve) => {
         this.#onOpened = () => {
@@ -390,6 +394,7 @@ export class Engine {
 
   #abandon(reason: Error): void {
     this.#closed.abort();
+    pools.close(this.#pool, reason);
     this.#native.abandon();
     this.#openings.fire(reason);
     this.#copier.abandon(reason);

@@ -4,7 +4,7 @@ import { SIMD, type SimdInfo } from '../checksum/simd.js';
 import { systemErrorReason } from '../errors.js';
 import type { NativeInfo } from '../native.js';
 import { faultsRemark } from './faults.js';
-import { EXTERNAL_BUFFERS } from './features.js';
+import { describeMemory, type MemoryInfo } from './memory-info.js';
 import type { ResolvedEngineOptions } from './options.js';
 
 /** An optional ability of the backend, or of memory. */
@@ -31,16 +31,6 @@ export interface QueueInfo {
   readonly cpusAsked: readonly number[];
   /** CPUs that the queue's thread may run on. */
   readonly cpus: readonly number[];
-  readonly features: readonly FeatureInfo[];
-  /** What was not got, in words; empty if all was. */
-  readonly remarks: string;
-}
-
-export interface MemoryInfo {
-  readonly poolBytes: number;
-  /** Bytes of the pool that lie in huge pages. */
-  readonly hugeBytes: number;
-  /** `EXTERNAL_BUFFERS`: whether leases go to the kernel without a copy. A runtime may forbid it, as Electron does. */
   readonly features: readonly FeatureInfo[];
   /** What was not got, in words; empty if all was. */
   readonly remarks: string;
@@ -94,18 +84,7 @@ export function describeEngine(
       };
     }),
     loopRing,
-    memory: {
-      poolBytes: got.poolBytes,
-      hugeBytes: got.hugeBytes,
-      features: [got.externalBuffers],
-      remarks: [
-        got.memoryRemarks,
-        hugePageRemark(got, options.hugePages),
-        copyRemark([got.externalBuffers]),
-      ]
-        .filter((remark) => remark !== '')
-        .join('; '),
-    },
+    memory: describeMemory(got),
     simd: SIMD,
   };
 }
@@ -125,22 +104,4 @@ function placementRemarks(asked: readonly number[], got: readonly number[], errn
   if (errno !== 0) return `not bound to CPUs ${asked.join(',')}: none of them may be used`;
   const missing = asked.filter((cpu) => !got.includes(cpu));
   return missing.length === 0 ? '' : `CPUs ${missing.join(',')} may not be used`;
-}
-
-/** Why leases are copied; empty if they are not. */
-export function whyCopied({ features }: Pick<MemoryInfo, 'features'>): string {
-  return features.find(({ name }) => name === EXTERNAL_BUFFERS)?.reason ?? '';
-}
-
-function copyRemark(features: readonly FeatureInfo[]): string {
-  const reason = whyCopied({ features });
-  return reason === '' ? '' : `leases are copied: ${reason}`;
-}
-
-function hugePageRemark(got: NativeInfo, wanted: boolean): string {
-  if (!wanted || got.hugeBytes >= got.poolBytes) return '';
-  return (
-    `huge pages: ${got.hugeBytes} of ${got.poolBytes} bytes: the rest was not to be had ` +
-    '(/sys/kernel/mm/transparent_hugepage/enabled, or fragmented memory)'
-  );
 }

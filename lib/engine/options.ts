@@ -4,6 +4,12 @@ import { IO_CLASSES } from '../schedule/operation.js';
 import { checkRateLimit, type RateLimit } from '../schedule/rate-limiter.js';
 import type { EngineLimits } from '../schedule/scheduler.js';
 import { faultsOf, type NativeFaultPlan } from './faults.js';
+import {
+  MAX_SLAB_BYTES,
+  resolvePool,
+  type PoolOptions,
+  type ResolvedPoolOptions,
+} from './pool-options.js';
 import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
 import { BACKEND_KINDS, LAYOUT, type BackendKind, type NativeOpenRequest } from '../native.js';
 import {
@@ -15,18 +21,6 @@ import {
   invalidValue,
   outOfRange,
 } from '../validate.js';
-
-export interface PoolOptions {
-  /**
-   * Size of the pool, up to 64 GiB; more than the process's cgroup or the machine has is refused with `ENOMEM`. Default 64 MiB,
-   * at most an eighth of that memory.
-   */
-  readonly bytes?: number;
-  /** Slab sizes: ascending powers of two, 4 KiB to 64 MiB. Default 4 KiB to 1 MiB. */
-  readonly classes?: readonly number[];
-  /** Ask for transparent huge pages. Default `'auto'`: take them if they can be had. */
-  readonly hugePages?: 'auto' | 'off';
-}
 
 export interface EngineOptions {
   /** Queues, each with a thread of its own: 1 to 256. Default 1. */
@@ -88,11 +82,8 @@ const MAX_QUEUED = 2 ** 24;
 const IO_UNIT_BYTES = 4096;
 const MAX_FILES = 65536;
 const MAX_CPU = 8191;
-const MAX_POOL_BYTES = 2 ** 36;
-const MAX_SLAB_BYTES = 64 * 2 ** 20;
 /** The largest slab of the default classes: what is larger was asked for. */
 const DEFAULT_IO_BYTES = 2 ** 20;
-const DEFAULT_CLASSES = Array.from({ length: 9 }, (_, power) => LAYOUT.slabUnitBytes * 2 ** power);
 
 /** Options with every default filled in. */
 export interface ResolvedEngineOptions {
@@ -104,9 +95,7 @@ export interface ResolvedEngineOptions {
   readonly backend: BackendKind;
   readonly faults: NativeFaultPlan | undefined;
   readonly affinity: 'auto' | 'none' | readonly (readonly number[])[];
-  readonly poolBytes: number | undefined;
-  readonly slabClasses: readonly number[];
-  readonly hugePages: boolean;
+  readonly pool: ResolvedPoolOptions;
   readonly limits: EngineLimits;
 }
 
@@ -155,7 +144,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     backend: resolveBackend(options.backend),
     faults: faultsOf(options),
     affinity,
-    ...resolvePool(poolOptions),
+    pool: resolvePool(poolOptions),
     limits: resolveLimits('options.limits', limits),
   };
 }
@@ -207,30 +196,6 @@ function copyArray(array: readonly unknown[], maxLength: number): unknown[] {
     throw invalidValue('options.affinity', `must have at most ${maxLength} elements`, array);
   }
   return Array.from({ length }, (_, index) => array[index]);
-}
-
-function resolvePool(pool: PoolOptions) {
-  checkOptions('options.pool', pool, ['bytes', 'classes', 'hugePages']);
-  const { bytes, classes = DEFAULT_CLASSES, hugePages = 'auto' } = pool;
-  checkOneOf('options.pool.hugePages', hugePages, ['auto', 'off']);
-  if (!Array.isArray(classes)) throw invalidType('options.pool.classes', 'an array', classes);
-  if (classes.length < 1 || classes.length > 16) {
-    throw invalidValue('options.pool.classes', 'must have 1 to 16 sizes', classes);
-  }
-  let previous = 0;
-  for (const size of classes as readonly unknown[]) {
-    checkInteger('options.pool.classes', size, LAYOUT.slabUnitBytes, MAX_SLAB_BYTES);
-    if (!Number.isInteger(Math.log2(size)) || size <= previous) {
-      throw outOfRange('options.pool.classes', 'ascending powers of two', classes);
-    }
-    previous = size;
-  }
-  if (bytes !== undefined) checkInteger('options.pool.bytes', bytes, previous, MAX_POOL_BYTES);
-  return {
-    poolBytes: bytes,
-    slabClasses: [...(classes as readonly number[])],
-    hugePages: hugePages === 'auto',
-  };
 }
 
 /** Each queue's node, where one is known, and CPUs; an empty list leaves it to the kernel. */

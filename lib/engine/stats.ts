@@ -1,7 +1,7 @@
 // What an engine has done since its start, read from the queues' counters (native/engine/counters.h).
 
 import type { CopyStats } from '../device/copier.js';
-import type { PoolStats } from '../memory/pool.js';
+import type { PoolStats } from '../memory/pool-stats.js';
 import { Histogram, type LatencySummary } from '../metrics/histogram.js';
 import { LAYOUT, QUEUE_STATS_NUMBERS, type NativeEngine } from '../native.js';
 import { IO_CLASSES, type IoClass } from '../schedule/operation.js';

@@ -1,4 +1,4 @@
-// How much memory a pool may take. When nobody said: 64 MiB, but never over an eighth of what the process's cgroup (or
+// How much memory a pool may take. When nobody said: 64 MiB a node, but never over an eighth of what the process's cgroup (or
 // the machine) has, so that a small container is not filled by its I/O buffers. When somebody did: never more than
 // there is, since populating that would not end with an error but with the process killed for it.
 
@@ -51,9 +51,13 @@ export async function memoryLimitBytes(root = '/'): Promise<number> {
   return Math.min(...limits);
 }
 
-/** The default size of a pool whose largest class is `largestBytes`: a multiple of it, at least one. */
-export async function defaultPoolBytes(largestBytes: number, root?: string): Promise<number> {
-  const allowed = Math.min(DEFAULT_BYTES, (await memoryLimitBytes(root)) / SHARE);
+/** The default size of a pool on so many nodes whose largest class is `largestBytes`: a multiple of it, at least one. */
+export async function defaultPoolBytes(
+  largestBytes: number,
+  root?: string,
+  nodes = 1,
+): Promise<number> {
+  const allowed = Math.min(DEFAULT_BYTES * nodes, (await memoryLimitBytes(root)) / SHARE);
   return Math.max(1, Math.floor(allowed / largestBytes)) * largestBytes;
 }
 

@@ -23,17 +23,18 @@ import { checkSecret, SECRET } from '../secret.js';
 
 /** Where leases come from and go back to. */
 export interface LeaseHome {
-  /** `generation`: of the slab's memory as it was leased. */
-  takeBack(unit: number, generation: number, slabBuffer: Buffer): void;
+  takeBack(slab: LeasedSlab): void;
   /** The kernel has the slab, or has let go of it. */
   setInFlight(unit: number, inFlight: boolean): void;
 }
 
-/** A slab's memory, as the pool leases it. */
+/** A slab as the pool leases it, time and again. */
 export interface LeasedSlab {
   readonly home: LeaseHome;
   readonly unit: number;
+  /** Of its memory: another ArrayBuffer over the same slab has another. */
   readonly generation: number;
+  /** All of it. */
   readonly slabBuffer: Buffer;
 }
 
@@ -111,8 +112,7 @@ export class Lease {
   }
 
   #goHome(): void {
-    const { home, unit, generation, slabBuffer } = this.#slab;
-    home.takeBack(unit, generation, slabBuffer);
+    this.#slab.home.takeBack(this.#slab);
   }
 
   static {

@@ -3,7 +3,7 @@
 
 import os from 'node:os';
 import { Engine } from '../engine/engine.js';
-import { whyCopied } from '../engine/info.js';
+import { whyCopied } from '../engine/memory-info.js';
 import { ringboltError, systemError } from '../errors.js';
 import {
   addonFile,

@@ -15,7 +15,7 @@ Status Engine::Start() {
   std::shared_ptr<Arena> arena;
   Status status = Arena::Create(options_.arena, &arena);
   if (!status.ok()) return status;
-  pool_ = std::make_shared<SlabPool>(std::move(arena), options_.slab_classes);
+  pool_ = std::make_shared<BufferPool>(std::move(arena), options_.slab_classes);
   files_ = std::make_shared<FileTable>(options_.max_files);
 
   for (uint32_t index = 0; index < options_.queue_cpus.size(); ++index) {

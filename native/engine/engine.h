@@ -13,7 +13,7 @@
 #include "engine/file_table.h"
 #include "engine/queue.h"
 #include "memory/arena.h"
-#include "memory/slab_pool.h"
+#include "memory/buffer_pool.h"
 
 namespace ringbolt {
 
@@ -21,7 +21,7 @@ struct EngineOptions {
   std::vector<std::vector<int>> queue_cpus;  // one list a queue; an empty list binds nothing
   uint32_t depth = 128;
   uint32_t max_files = 1024;
-  ArenaOptions arena;
+  ArenaLayout arena;
   std::vector<uint32_t> slab_classes;
   BackendKind backend_kind = BackendKind::kAuto;
   FaultPlan faults;  // each queue has a seed of its own, from this one on
@@ -50,7 +50,7 @@ class Engine {
 
   // Once Start() has succeeded.
   [[nodiscard]] const std::vector<std::shared_ptr<Queue>>& queues() const { return queues_; }
-  [[nodiscard]] const std::shared_ptr<SlabPool>& pool() const { return pool_; }
+  [[nodiscard]] const std::shared_ptr<BufferPool>& pool() const { return pool_; }
   [[nodiscard]] const std::shared_ptr<FileTable>& files() const { return files_; }
 
  private:
@@ -60,7 +60,7 @@ class Engine {
 
   const EngineOptions options_;
   CompletionListener* const listener_;
-  std::shared_ptr<SlabPool> pool_;
+  std::shared_ptr<BufferPool> pool_;
   std::shared_ptr<FileTable> files_;
   std::mutex mutex_;                            // of what follows, until Start() has returned
   std::vector<std::shared_ptr<Queue>> queues_;  // those whose thread runs, or ran

@@ -38,7 +38,7 @@
 #include "engine/pending_op.h"
 #include "engine/queue_files.h"
 #include "io/backend.h"
-#include "memory/slab_pool.h"
+#include "memory/buffer_pool.h"
 
 namespace ringbolt {
 
@@ -77,7 +77,7 @@ class Queue {
   static constexpr uint32_t kControlSlots = 32;
   static constexpr uint32_t kMaxDepth = 8192;
 
-  Queue(const QueueOptions& options, std::shared_ptr<SlabPool> pool,
+  Queue(const QueueOptions& options, std::shared_ptr<BufferPool> pool,
         std::shared_ptr<FileTable> files, CompletionListener* listener);
   ~Queue();
   Queue(const Queue&) = delete;
@@ -96,8 +96,8 @@ class Queue {
   // An eventfd. When it can be read, Drive() may bring completions.
   [[nodiscard]] int pollable_fd() const { return backend_->PollableFd(); }
 
-  // Reads it. True if there may be completions that it does not signal any more: what was signalled
-  // meanwhile, if Drive() came before.
+  // Reads it. True if Drive() has something to do that it does not signal any more: what came since
+  // the last one, or the rest of a read that was short.
   [[nodiscard]] bool TakeSignal();
 
   // One turn: takes submissions to the kernel and what the kernel has done from there.
@@ -188,7 +188,7 @@ class Queue {
 
   // Set before the thread starts, constant afterwards.
   const QueueOptions options_;
-  const std::shared_ptr<SlabPool> pool_;
+  const std::shared_ptr<BufferPool> pool_;
   CompletionListener* const listener_;
 
   SpscRing<OpSlot> submissions_;

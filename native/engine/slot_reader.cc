@@ -28,7 +28,7 @@ OpSlot CopySlot(const OpSlot& shared) {
   return copy;
 }
 
-int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& pool, BackendOp* op,
+int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const BufferPool& pool, BackendOp* op,
                  FileTraits* traits) {
   const FileTable::Installed* file = files.Find({slot.file, slot.file_generation});
   if (file == nullptr) return EBADF;
@@ -54,7 +54,7 @@ int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& po
   return 0;
 }
 
-int ReadMemory(const OpSlot& slot, const SlabPool& pool, BackendOp* op) {
+int ReadMemory(const OpSlot& slot, const BufferPool& pool, BackendOp* op) {
   if (slot.length == 0 || slot.length > INT32_MAX) return EINVAL;
   op->length = slot.length;
   op->data = pool.Resolve(slot.slab, slot.slab_offset, slot.length);

@@ -10,7 +10,7 @@
 #include "engine/op_slot.h"
 #include "engine/queue_files.h"
 #include "io/backend.h"
-#include "memory/slab_pool.h"
+#include "memory/buffer_pool.h"
 
 namespace ringbolt {
 
@@ -20,11 +20,11 @@ OpSlot CopySlot(const OpSlot& shared);
 
 // Makes the operation of a slot that reads, writes or syncs. 0, or the errno with which the slot is
 // refused. Leaves the operation's id to the caller.
-int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const SlabPool& pool, BackendOp* op,
+int ReadTransfer(const OpSlot& slot, const QueueFiles& files, const BufferPool& pool, BackendOp* op,
                  FileTraits* traits);
 
 // The same for memory alone, which no backend sees: `op` is a no-op with data and a length.
-int ReadMemory(const OpSlot& slot, const SlabPool& pool, BackendOp* op);
+int ReadMemory(const OpSlot& slot, const BufferPool& pool, BackendOp* op);
 
 }  // namespace ringbolt
 

@@ -98,8 +98,8 @@ class Backend {
   // be read by whoever polls it. -1 if it cannot be had.
   [[nodiscard]] virtual int PollableFd() const { return -1; }
 
-  // Of a backend that is polled: whether Wait(false) may bring results that its eventfd, read a
-  // moment ago, does not signal any more.
+  // Of a backend that is polled: whether Wait(false) has something to do that its eventfd, read a
+  // moment ago, does not signal any more: results to bring, or operations to hand to the kernel.
   [[nodiscard]] virtual bool HasNews() const { return false; }
 
   // Tells that `slot` (< max_files) stands for `fd` from now on, or for nothing (-1).

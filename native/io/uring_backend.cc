@@ -299,7 +299,7 @@ size_t UringBackend::Reap(std::span<BackendResult> results) {
 
 // The kernel sets the flag before it signals: whoever has read that signal sees it.
 bool UringBackend::HasNews() const {
-  return io_uring_cq_ready(&ring_) > 0 ||
+  return io_uring_cq_ready(&ring_) > 0 || io_uring_sq_ready(&ring_) > 0 ||
          (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0;
 }
 

@@ -114,6 +114,12 @@ uint8_t* BufferPool::SlabData(uint32_t unit) const {
   return arena_->base() + (size_t{unit} * kSlabUnitBytes);
 }
 
+size_t BufferPool::LargestUncutBytes() const {
+  size_t largest = 0;
+  for (const auto& part : parts_) largest = std::max(largest, part->LargestUncutBytes());
+  return largest;
+}
+
 PoolStats BufferPool::Stats() {
   PoolStats stats;
   for (const std::unique_ptr<PoolPart>& part : parts_) {

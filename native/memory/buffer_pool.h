@@ -123,6 +123,10 @@ class BufferPool {
   [[nodiscard]] const std::vector<uint32_t>& class_bytes() const { return class_bytes_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const { return arena_; }
 
+  // The largest piece of free memory that is in no list, for the words of an error: after an
+  // acquisition that found nothing, no list has any.
+  [[nodiscard]] size_t LargestUncutBytes() const;
+
   // Each figure is right, but all were not read in the same moment.
   [[nodiscard]] PoolStats Stats();
 

@@ -149,6 +149,11 @@ size_t PoolPart::UncutBytes() {
   return size_t{buddy_.free_units()} * kSlabUnitBytes;
 }
 
+size_t PoolPart::LargestUncutBytes() {
+  const std::lock_guard lock(mutex_);
+  return buddy_.free_units() == 0 ? 0 : size_t{kSlabUnitBytes} << buddy_.LargestFreeOrder();
+}
+
 uint32_t PoolPart::OrderOf(uint32_t slab_class) const {
   return static_cast<uint32_t>(std::countr_zero(class_bytes_[slab_class] / kSlabUnitBytes));
 }

@@ -56,6 +56,7 @@ class PoolPart {
   SharedList::Counters& counters(uint32_t slab_class) { return lists_[slab_class].counters; }
   [[nodiscard]] size_t bytes() const { return bytes_; }
   [[nodiscard]] size_t UncutBytes();
+  [[nodiscard]] size_t LargestUncutBytes();
 
  private:
   // What Trim() takes away at a time: where all other memory is in use, others wait for as long as

@@ -8,7 +8,7 @@
 #include "engine/checksum_areas.h"
 #include "engine/op_slot.h"
 #include "engine/queue.h"
-#include "memory/slab_pool.h"
+#include "memory/buffer_pool.h"
 #include "node/checksum_functions.h"
 #include "node/engine_wrap.h"
 #include "node/probe.h"

@@ -17,7 +17,7 @@ namespace {
 // Tells the pool when the last view of a slab is gone.
 class SlabView {
  public:
-  SlabView(std::shared_ptr<SlabPool> pool, uint32_t unit)
+  SlabView(std::shared_ptr<BufferPool> pool, uint32_t unit)
       : pool_(std::move(pool)), unit_(unit), generation_(pool_->NextBufferGeneration(unit)) {}
   SlabView(SlabView&& other) noexcept = default;
   SlabView& operator=(SlabView&&) = delete;
@@ -30,28 +30,136 @@ class SlabView {
   [[nodiscard]] uint32_t generation() const { return generation_; }
 
  private:
-  std::shared_ptr<SlabPool> pool_;
+  std::shared_ptr<BufferPool> pool_;
   uint32_t unit_;
   uint32_t generation_;
 };
 
 }  // namespace
 
-// acquireSlab(class): the unit of a slab, or undefined if there is none.
-napi_value EngineWrap::AcquireSlab(napi_env env, napi_callback_info info) {
-  const auto call = ReadCall<1>(env, info);
-  if (call.self == nullptr || call.self->pool_ == nullptr) return nullptr;
-  const uint32_t slab_class = ReadIndex(env, call.arguments[0]);
-  if (slab_class >= call.self->pool_->class_count()) return nullptr;
-  const uint32_t unit = call.self->pool_->Acquire(slab_class);
-  return unit == kNoSlab ? nullptr : Number(env, unit);
+namespace {
+
+const char* NameOf(PageKind pages) {
+  switch (pages) {
+    case PageKind::kHugetlb:
+      return "hugetlb";
+    case PageKind::kTransparent:
+      return "transparent";
+    case PageKind::kPlain:
+      break;
+  }
+  return "plain";
 }
 
-// releaseSlab(unit): false if that slab is not leased.
-napi_value EngineWrap::ReleaseSlab(napi_env env, napi_callback_info info) {
+// Where the kernel does not tell: -1.
+double BytesOnNode(const PartInfo& part) {
+  if (part.places.empty()) return -1;
+  double bytes = 0;
+  for (const NodeBytes& place : part.places) {
+    if (place.node == part.node) bytes += static_cast<double>(place.bytes);
+  }
+  return bytes;
+}
+
+std::string Joined(const std::vector<std::string>& remarks) {
+  std::string text;
+  for (const std::string& remark : remarks) {
+    if (!text.empty()) text += "; ";
+    text += remark;
+  }
+  return text;
+}
+
+}  // namespace
+
+// { poolParts: [{ node, bytes, firstUnit, pages, hugeBytes, bytesOnNode, remarks }], poolUnits,
+// largeUnit, largeBytes, memoryRemarks }
+void EngineWrap::DescribePool(Napi::Env env, Napi::Object result) const {
+  const Arena& arena = *pool_->arena();
+  Napi::Array parts = Napi::Array::New(env, arena.parts().size());
+  for (uint32_t i = 0; i < arena.parts().size(); ++i) {
+    const PartInfo& part = arena.parts()[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("node", part.node);
+    entry.Set("bytes", static_cast<double>(part.bytes));
+    entry.Set("firstUnit", static_cast<double>(part.offset / kSlabUnitBytes));
+    entry.Set("pages", NameOf(part.pages));
+    entry.Set("hugeBytes", static_cast<double>(part.huge_bytes));
+    entry.Set("bytesOnNode", BytesOnNode(part));
+    entry.Set("remarks", Joined(part.remarks));
+    parts.Set(i, entry);
+  }
+  result.Set("poolParts", parts);
+  result.Set("poolUnits", static_cast<double>(arena.bytes() / kSlabUnitBytes));
+  const size_t large = arena.large_bytes() == 0 ? arena.bytes() : arena.large_offset();
+  result.Set("largeUnit", static_cast<double>(large / kSlabUnitBytes));
+  result.Set("largeBytes", static_cast<double>(arena.large_bytes()));
+  result.Set("memoryRemarks", arena.remarks());
+}
+
+// takeSlabs(part, class, out): how many units of free slabs were written to the beginning of `out`.
+napi_value EngineWrap::TakeSlabs(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<3>(env, info);
+  BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  const uint32_t part = ReadIndex(env, call.arguments[0]);
+  const uint32_t slab_class = ReadIndex(env, call.arguments[1]);
+  const auto out = ReadArray<uint32_t>(env, call.arguments[2], napi_uint32_array);
+  if (pool == nullptr || part >= pool->part_count() || slab_class >= pool->class_count()) {
+    return Number(env, 0);
+  }
+  return Number(env, pool->AcquireMany(slab_class, part, out));
+}
+
+// giveSlabs(units, count): how many of them were leased, and are not any more.
+napi_value EngineWrap::GiveSlabs(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<2>(env, info);
+  BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  const auto units = ReadArray<uint32_t>(env, call.arguments[0], napi_uint32_array);
+  const uint32_t count = ReadIndex(env, call.arguments[1]);
+  if (pool == nullptr || count > units.size()) return Number(env, 0);
+  return Number(env, pool->ReleaseMany(units.first(count)));
+}
+
+// takeLarge(bytes): the first unit, or -1.
+napi_value EngineWrap::TakeLarge(napi_env env, napi_callback_info info) {
   const auto call = ReadCall<1>(env, info);
-  return Truth(env, call.self != nullptr && call.self->pool_ != nullptr &&
-                        call.self->pool_->Release(ReadIndex(env, call.arguments[0])));
+  BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  const double bytes = ReadNumber(env, call.arguments[0]);
+  if (pool == nullptr || !(bytes >= 1 && bytes <= kMaxSafeInteger)) return Number(env, -1);
+  const uint32_t unit = pool->AcquireLarge(static_cast<size_t>(bytes));
+  return Number(env, unit == kNoSlab ? -1 : static_cast<double>(unit));
+}
+
+napi_value EngineWrap::GiveLarge(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<1>(env, info);
+  BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  if (pool != nullptr) (void)pool->ReleaseLarge(ReadIndex(env, call.arguments[0]));
+  return nullptr;
+}
+
+// detachBuffer(buffer): false if that is no ArrayBuffer, or cannot be detached. JavaScript has no
+// way of its own for one over native memory: Node copies those where others are transferred.
+napi_value EngineWrap::DetachBuffer(napi_env env, napi_callback_info info) {
+  const auto call = ReadCall<1>(env, info);
+  return Truth(env,
+               call.self != nullptr && napi_detach_arraybuffer(env, call.arguments[0]) == napi_ok);
+}
+
+// trimPool(): resolves to the bytes that were given back.
+Napi::Value EngineWrap::TrimPool(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!MayPost(env)) return env.Undefined();
+  if (pool_ == nullptr) {
+    Napi::Error::New(env, "the engine has not started").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  auto bytes = std::make_shared<size_t>(0);
+  host_->Post([pool = pool_, bytes] { *bytes = pool->Trim(); },
+              [env, deferred, bytes] {
+                deferred.Resolve(Napi::Number::New(env, static_cast<double>(*bytes)));
+              });
+  return deferred.Promise();
 }
 
 // slabBuffer(unit, bytes): { buffer, generation }, a new ArrayBuffer over the beginning of a leased
@@ -65,7 +173,7 @@ Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
     Napi::RangeError::New(env, "not a leased slab").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  double bytes = pool_->SlabBytes(slab);
+  auto bytes = static_cast<double>(pool_->LeasedBytes(slab));
   if (!info[1].IsUndefined() && !ReadInteger(info[1], "bytes", 1, bytes, &bytes)) {
     return env.Undefined();
   }
@@ -92,7 +200,7 @@ namespace {
 // fillSlab and readSlab(unit, at, array): copies all of an array to a leased slab, or from it;
 // false if the slab does not go so far.
 template <typename Copy>
-napi_value CopySlab(napi_env env, const HotCall<3>& call, const SlabPool* pool, Copy copy) {
+napi_value CopySlab(napi_env env, const HotCall<3>& call, const BufferPool* pool, Copy copy) {
   const auto& [unit, at, value] = call.arguments;
   const std::span<uint8_t> array = ReadArray<uint8_t>(env, value, napi_uint8_array);
   if (pool == nullptr || array.empty() || array.size() > UINT32_MAX) return Truth(env, false);
@@ -107,7 +215,7 @@ napi_value CopySlab(napi_env env, const HotCall<3>& call, const SlabPool* pool, 
 
 napi_value EngineWrap::FillSlab(napi_env env, napi_callback_info info) {
   const auto call = ReadCall<3>(env, info);
-  const SlabPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  const BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
   return CopySlab(env, call, pool, [](uint8_t* slab, std::span<const uint8_t> array) {
     std::memmove(slab, array.data(), array.size());  // which may be one over the slab
   });
@@ -115,7 +223,7 @@ napi_value EngineWrap::FillSlab(napi_env env, napi_callback_info info) {
 
 napi_value EngineWrap::ReadSlab(napi_env env, napi_callback_info info) {
   const auto call = ReadCall<3>(env, info);
-  const SlabPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
+  const BufferPool* pool = call.self == nullptr ? nullptr : call.self->pool_.get();
   return CopySlab(env, call, pool, [](const uint8_t* slab, std::span<uint8_t> array) {
     std::memmove(array.data(), slab, array.size());
   });
@@ -128,7 +236,7 @@ Napi::Value EngineWrap::TakeForgotten(const Napi::CallbackInfo& info) {
   Napi::Array result = Napi::Array::New(env);
   if (pool_ == nullptr) return result;
   uint32_t index = 0;
-  for (const SlabPool::Forgotten& slab : pool_->TakeForgotten()) {
+  for (const BufferPool::Forgotten& slab : pool_->TakeForgotten()) {
     Napi::Object entry = Napi::Object::New(env);
     entry.Set("unit", slab.unit);
     entry.Set("generation", slab.generation);
@@ -139,42 +247,35 @@ Napi::Value EngineWrap::TakeForgotten(const Napi::CallbackInfo& info) {
 
 // putForgotten(unit, generation): to be told of again.
 Napi::Value EngineWrap::PutForgotten(const Napi::CallbackInfo& info) {
-  SlabPool::Forgotten slab;
+  BufferPool::Forgotten slab;
   if (pool_ != nullptr && ReadIdentity(info, "unit", &slab.unit, &slab.generation)) {
     pool_->NoteForgotten(slab);
   }
   return info.Env().Undefined();
 }
 
-// reclaimSlab(unit, generation): false if the slab has another buffer by now, or is not leased.
-Napi::Value EngineWrap::ReclaimSlab(const Napi::CallbackInfo& info) {
-  SlabPool::Forgotten slab;
-  const bool reclaimed = pool_ != nullptr &&
-                         ReadIdentity(info, "unit", &slab.unit, &slab.generation) &&
-                         pool_->Reclaim(slab);
-  return Napi::Boolean::New(info.Env(), reclaimed);
-}
-
-// poolStats(): { leaked, classes: [{ slabBytes, capacity, inUse, ... }] }, as in SlabClassStats
+// poolStats(): { parts: [{ slabs: by class, remote }], largestFreeBytes }
 Napi::Value EngineWrap::PoolStats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (pool_ == nullptr) return env.Undefined();
-  Napi::Object stats = Napi::Object::New(env);
-  stats.Set("leaked", static_cast<double>(pool_->leaked()));
-  Napi::Array classes = Napi::Array::New(env, pool_->class_count());
-  for (uint32_t i = 0; i < pool_->class_count(); ++i) {
-    const SlabClassStats of = pool_->ClassStats(i);
+  const ringbolt::PoolStats pool = pool_->Stats();
+  Napi::Array parts = Napi::Array::New(env, pool.parts.size());
+  for (uint32_t part = 0; part < pool.parts.size(); ++part) {
+    const auto& classes = pool.parts[part].classes;
+    Napi::Array slabs = Napi::Array::New(env, classes.size());
+    double remote = 0;
+    for (uint32_t i = 0; i < classes.size(); ++i) {
+      slabs.Set(i, static_cast<double>(classes[i].cut));
+      remote += static_cast<double>(classes[i].remote);
+    }
     Napi::Object entry = Napi::Object::New(env);
-    entry.Set("slabBytes", of.slab_bytes);
-    entry.Set("capacity", of.capacity);
-    entry.Set("inUse", of.in_use);
-    entry.Set("highWater", of.high_water);
-    entry.Set("acquired", static_cast<double>(of.acquired));
-    entry.Set("substituted", static_cast<double>(of.substituted));
-    entry.Set("misses", static_cast<double>(of.misses));
-    classes.Set(i, entry);
+    entry.Set("slabs", slabs);
+    entry.Set("remote", remote);
+    parts.Set(part, entry);
   }
-  stats.Set("classes", classes);
+  Napi::Object stats = Napi::Object::New(env);
+  stats.Set("parts", parts);
+  stats.Set("largestFreeBytes", static_cast<double>(pool_->LargestUncutBytes()));
   return stats;
 }
 

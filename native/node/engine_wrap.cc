@@ -34,12 +34,15 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::SlabBuffer>("slabBuffer"),
                          InstanceMethod<&EngineWrap::TakeForgotten>("takeForgotten"),
                          InstanceMethod<&EngineWrap::PutForgotten>("putForgotten"),
-                         InstanceMethod<&EngineWrap::ReclaimSlab>("reclaimSlab"),
+                         InstanceMethod<&EngineWrap::TrimPool>("trimPool"),
                          InstanceMethod<&EngineWrap::PoolStats>("poolStats"),
                          hot("kick", Kick),
                          hot("drive", Drive),
-                         hot("acquireSlab", AcquireSlab),
-                         hot("releaseSlab", ReleaseSlab),
+                         hot("takeSlabs", TakeSlabs),
+                         hot("giveSlabs", GiveSlabs),
+                         hot("takeLarge", TakeLarge),
+                         hot("giveLarge", GiveLarge),
+                         hot("detachBuffer", DetachBuffer),
                          hot("fillSlab", FillSlab),
                          hot("readSlab", ReadSlab),
                          hot("prepareChecksums", PrepareChecksums),
@@ -139,10 +142,7 @@ Napi::Value EngineWrap::Start(const Napi::CallbackInfo& info) {
 Napi::Object EngineWrap::Describe(Napi::Env env) const {
   Napi::Object result = Napi::Object::New(env);
   const auto& engine = host_->engine();
-  const Arena& arena = *engine->pool()->arena();
-  result.Set("poolBytes", static_cast<double>(arena.bytes()));
-  result.Set("hugeBytes", static_cast<double>(arena.huge_bytes()));
-  result.Set("memoryRemarks", arena.remarks());
+  DescribePool(env, result);
   result.Set("externalBuffers", FeatureToJs(env, external_buffers_));
   Napi::Array queues = Napi::Array::New(env, engine->queues().size());
   for (uint32_t i = 0; i < engine->queues().size(); ++i) {

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "io/features.h"
-#include "memory/slab_pool.h"
+#include "memory/buffer_pool.h"
 #include "node/engine_host.h"
 #include "node/external_buffer.h"
 #include "node/ring_copies.h"
@@ -42,15 +42,18 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value SlabBuffer(const Napi::CallbackInfo& info);
   Napi::Value TakeForgotten(const Napi::CallbackInfo& info);
   Napi::Value PutForgotten(const Napi::CallbackInfo& info);
-  Napi::Value ReclaimSlab(const Napi::CallbackInfo& info);
+  Napi::Value TrimPool(const Napi::CallbackInfo& info);
   Napi::Value PoolStats(const Napi::CallbackInfo& info);
 
   // Called for every batch or lease: see hot_call.h.
   static napi_value Kick(napi_env env, napi_callback_info info);
   static napi_value Drive(napi_env env, napi_callback_info info);
   // In engine_slabs.cc.
-  static napi_value AcquireSlab(napi_env env, napi_callback_info info);
-  static napi_value ReleaseSlab(napi_env env, napi_callback_info info);
+  static napi_value TakeSlabs(napi_env env, napi_callback_info info);
+  static napi_value GiveSlabs(napi_env env, napi_callback_info info);
+  static napi_value TakeLarge(napi_env env, napi_callback_info info);
+  static napi_value GiveLarge(napi_env env, napi_callback_info info);
+  static napi_value DetachBuffer(napi_env env, napi_callback_info info);
   static napi_value FillSlab(napi_env env, napi_callback_info info);
   static napi_value ReadSlab(napi_env env, napi_callback_info info);
   // In engine_checksums.cc.
@@ -70,9 +73,10 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   // and its promise would never settle.
   bool MayPost(Napi::Env env) const;
   [[nodiscard]] Napi::Object Describe(Napi::Env env) const;
+  void DescribePool(Napi::Env env, Napi::Object result) const;  // in engine_slabs.cc
 
   EngineHost* host_ = nullptr;
-  std::shared_ptr<SlabPool> pool_;  // once started; leases outlive the host
+  std::shared_ptr<BufferPool> pool_;  // once started; leases outlive the host
   BackendFeature external_buffers_{kExternalBuffers, true, ""};  // found out when it has started
   std::unique_ptr<RingCopies> ring_copies_;                      // where there are none
   // Weak: the function is a property of the JavaScript object, which keeps it alive without a cycle

@@ -435,7 +435,7 @@ it('copied memory goes in pieces no larger', async () => {
 it('is off by default for all leases of the default pool, and says so', async () => {
   const engine = await startEngine();
   expect(engine.info.maxIoBytes).toBe(MIB);
-  expect(engine.pool.maxBytes).toBe(MIB);
+  expect(engine.pool.maxSlabBytes).toBe(MIB);
   const { engine: other } = await stage();
   expect(other.info.maxIoBytes).toBe(PART);
 });

@@ -70,40 +70,34 @@ describe('BufferPool', () => {
     }
     const { classes, bytesInUse } = pool.stats();
     const of = (bytes: number) => classes.find(({ slabBytes }) => slabBytes === bytes)!;
-    expect(of(8192)).toMatchObject({ inUse: 1, capacity: 1, substitutedTotal: 1, missesTotal: 0 });
+    expect(of(8192)).toMatchObject({ inUse: 1, missesTotal: 0 });
     expect(bytesInUse).toBe(4096 + 8192 + 65536 + 524_288 + 16_384 + 4096);
     for (const lease of leases) lease.release();
     expect(pool.stats().bytesInUse).toBe(0);
     expect(pool.acquire(MIB).buffer.length).toBe(MIB);
   });
 
-  it('lets a larger slab stand in, and shows no more of it than was asked for', async () => {
+  it('cuts a larger slab where its class has nothing left, and joins the pieces again', async () => {
     const { pool } = await startEngine({ pool: { bytes: MIB, classes: [4096, 65536, MIB] } });
-    const first = pool.acquire(65536);
-    const second = pool.acquire(100);
-    expect(second.buffer.length).toBe(100);
-    expect(second.buffer.buffer.byteLength).toBe(4096);
-    expect(pool.stats().classes[0]).toMatchObject({ inUse: 0, substitutedTotal: 1 });
-    expect(pool.stats().classes[1]).toMatchObject({ inUse: 2 });
-    const memory = second.buffer.buffer;
-    second.release();
-    // The same memory as before: a substitute costs no new ArrayBuffer each time.
-    const again = pool.acquire(4096);
-    expect(again.buffer.buffer).toBe(memory);
-    again.release();
+    const first = Array.from({ length: 15 }, () => pool.acquire(65536));
+    const second = Array.from({ length: 16 }, () => pool.acquire(100));
+    for (const { buffer } of second) expect(buffer.buffer.byteLength).toBe(4096);
+    expect(() => pool.acquire(1)).toThrow(/nothing else is left/);
+    for (const lease of second) lease.release();
     expect(pool.acquire(65536).buffer.buffer.byteLength).toBe(65536);
-    first.release();
+    for (const lease of first) lease.release();
+    expect(pool.stats().classes.map(({ inUse }) => inUse)).toEqual([0, 1, 0]);
   });
 
   it('says what is free when that is not enough', async () => {
     const { pool } = await startEngine({ pool: { bytes: MIB, classes: [4096, 8192, MIB] } });
     const leases = Array.from({ length: 256 }, () => pool.acquire(4096));
     expect(() => pool.acquire(1)).toThrow(
-      /No slab of 1 bytes is free: 1048576 bytes of the pool's 1048576 are leased, nothing is free/,
+      /No 1 bytes are free: 1048576 bytes of the pool's 1048576 are leased; nothing else is left/,
     );
     for (const [i, lease] of leases.entries()) if (i % 2 === 0) lease.release();
     expect(() => pool.acquire(8192)).toThrow(
-      /524288 bytes of the pool's 1048576 are leased, free are only 128 of 4096 bytes/,
+      /524288 bytes of the pool's 1048576 are leased; the largest free slab has 4096 bytes/,
     );
     leases[1]!.release();
     expect(pool.acquire(8192).buffer.length).toBe(8192);
@@ -122,8 +116,9 @@ describe('BufferPool', () => {
 
   it('takes classes of the caller', async () => {
     const { pool } = await startEngine({ pool: { bytes: MIB, classes: [8192, 65536] } });
-    expect(pool.maxBytes).toBe(65536);
-    expect(() => pool.acquire(65537)).toThrow(RangeError);
+    expect(pool.maxSlabBytes).toBe(65536);
+    expect(pool.maxBytes).toBe(2 * MIB); // memory of its own comes in pieces of 2 MiB
+    expect(() => pool.acquire(2 * MIB + 1)).toThrow(RangeError);
     expect(pool.stats().classes.map((of) => of.slabBytes)).toEqual([8192, 65536]);
   });
 });

@@ -18,13 +18,25 @@ const OPTIONS: EngineOptions = {
   queueCpus: [[], []],
   depth: 8,
   maxFiles: 4,
-  poolBytes: 2 ** 20,
-  hugePages: false,
+  poolParts: [{ node: -1, bytes: 2 ** 20 }],
+  largeBytes: 4 * 2 ** 20,
+  hugePages: 0,
   slabClasses: [4096, 65536],
   backend: 0,
   faults: undefined,
   without: [],
 };
+/** One slab of the first part. */
+function takeSlab(of: Engine, slabClass: number): number {
+  const out = new Uint32Array(1);
+  expect(of.takeSlabs(0, slabClass, out)).toBe(1);
+  return out[0]!;
+}
+
+function giveSlab(to: Engine, unit: number): number {
+  return to.giveSlabs(Uint32Array.of(unit), 1);
+}
+
 const REQUEST: NativeOpenRequest = {
   path: '/nowhere',
   access: 0,
@@ -87,7 +99,7 @@ describe('the constructor throws', () => {
     expect(() => Reflect.construct(NativeEngine, args) as unknown).toThrow(TypeError);
   });
 
-  const integers = ['depth', 'maxFiles', 'poolBytes'] as const;
+  const integers = ['depth', 'maxFiles'] as const;
   const tooMuch = [...garbage.filter((value) => value !== 2 ** 32), 2 ** 41];
   it.each(integers.flatMap((name) => rows(tooMuch).map(([how, value]) => [name, how, value])))(
     'with the %s %s',
@@ -96,16 +108,28 @@ describe('the constructor throws', () => {
     },
   );
 
-  const WRONG: [keyof EngineOptions, unknown][] = [
+  const WRONG: (readonly [keyof EngineOptions, unknown])[] = [
     ['depth', 0],
     ['depth', LAYOUT.maxDepth + 1],
     ['maxFiles', 0],
     ['maxFiles', 2 ** 31],
-    ['poolBytes', 0],
-    ['poolBytes', 4095],
-    ['poolBytes', 32768],
-    ['poolBytes', 2 ** 41],
-    ['hugePages', 1],
+    ['poolParts', undefined],
+    ['poolParts', {}],
+    ['poolParts', []],
+    ['poolParts', [null]],
+    ['poolParts', [{}]],
+    ['poolParts', new Array(1)],
+    ['poolParts', new Array(257).fill({ node: -1, bytes: 2 ** 20 })],
+    ['poolParts', new Array(2 ** 32 - 1)],
+    ['poolParts', [{ node: -2, bytes: 2 ** 20 }]],
+    ['poolParts', [{ node: 1024, bytes: 2 ** 20 }]],
+    ['poolParts', [{ node: '0', bytes: 2 ** 20 }]],
+    ...[0, 4095, 32768, 2 ** 41].map((bytes) => ['poolParts', [{ node: -1, bytes }]] as const),
+    ['largeBytes', -1],
+    ['largeBytes', 2 ** 41],
+    ['largeBytes', '0'],
+    ['hugePages', 3],
+    ['hugePages', true],
     ['hugePages', undefined],
     ['queueCpus', []],
     ['queueCpus', undefined],
@@ -166,8 +190,10 @@ describe('the constructor throws', () => {
 describe('a method', () => {
   const METHODS = [
     ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
-    ...(['kick', 'acquireSlab', 'releaseSlab', 'slabBuffer', 'poolStats'] as const),
-    ...(['takeForgotten', 'putForgotten', 'reclaimSlab', 'fillSlab', 'readSlab'] as const),
+    ...(['kick', 'takeSlabs', 'giveSlabs', 'takeLarge', 'giveLarge', 'trimPool'] as const),
+    ...(['detachBuffer'] as const),
+    ...(['slabBuffer', 'poolStats', 'takeForgotten', 'putForgotten'] as const),
+    ...(['fillSlab', 'readSlab'] as const),
     ...(['prepareChecksums', 'putExpected', 'takeChecksums', 'copyChecksummed'] as const),
   ];
 
@@ -182,7 +208,7 @@ describe('a method', () => {
   });
 
   /** Or -1, of methods that return a number. */
-  const NOTHING = [undefined, false, -1];
+  const NOTHING = [undefined, false, -1, 0];
 
   /** Calls with every kind of garbage; what comes back must be nothing. */
   function callWithGarbage(on: Engine, name: (typeof METHODS)[number]): void {
@@ -204,25 +230,43 @@ describe('a method', () => {
     'queueBlocks',
     'queueStats',
     'slabBuffer',
-    'releaseSlab',
+    'giveSlabs',
     'fillSlab',
     'readSlab',
     'openFile',
   ] as const;
   const CHECKSUMS = ['putExpected', 'takeChecksums', 'copyChecksummed'] as const;
-  it.each([...GUARDED, ...CHECKSUMS, 'putForgotten', 'reclaimSlab', 'prepareChecksums'] as const)(
-    '%s does nothing with garbage',
-    (name) => {
-      callWithGarbage(engine, name);
-      expect(delivered).toBe(0);
-    },
-  );
+  it.each([
+    ...GUARDED,
+    ...CHECKSUMS,
+    'putForgotten',
+    'giveLarge',
+    'detachBuffer',
+    'prepareChecksums',
+  ] as const)('%s does nothing with garbage', (name) => {
+    callWithGarbage(engine, name);
+    expect(delivered).toBe(0);
+  });
 
-  it('acquireSlab does nothing with a class that there is not', () => {
-    for (const slabClass of [undefined, null, NaN, -1, 2, 255, 2 ** 32, 1e300, '0', Symbol('0')]) {
-      expect(engine.acquireSlab(wrong(slabClass))).toBeUndefined();
+  it('takeSlabs does nothing with a part or a class that there is not, or an array that is none', () => {
+    const out = new Uint32Array(4);
+    for (const none of [undefined, null, NaN, -1, 2, 255, 2 ** 32, 1e300, '0', Symbol('0')]) {
+      expect(engine.takeSlabs(0, wrong(none), out)).toBe(0);
+      expect(engine.takeSlabs(wrong(none), 0, out)).toBe(0);
     }
-    expect(engine.poolStats().classes.map(({ inUse }) => inUse)).toEqual([0, 0]);
+    const gone = new Uint32Array(4);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    for (const none of [undefined, null, [], {}, new Float64Array(4), gone, new Uint32Array(0)]) {
+      expect(engine.takeSlabs(0, 0, wrong(none))).toBe(0);
+    }
+    expect([...out]).toEqual([0, 0, 0, 0]);
+    expect(engine.poolStats().parts).toEqual([{ slabs: [0, 0], remote: 0 }]);
+  });
+
+  it('takeLarge does nothing with a size that cannot be had', () => {
+    for (const none of [undefined, null, NaN, -1, 0, 2 ** 22 + 1, 2 ** 53, 2 ** 64, '1', [1]]) {
+      expect(engine.takeLarge(wrong(none))).toBe(-1);
+    }
   });
 
   it('closeFile says EBADF to what is not open, or throws', async () => {
@@ -338,7 +382,7 @@ describe('a method', () => {
   });
 
   it('copyChecksummed copies nothing unless everything fits', () => {
-    const unit = engine.acquireSlab(0)!;
+    const unit = takeSlab(engine, 0);
     const slab = new Uint8Array(engine.slabBuffer(unit).buffer).fill(9);
     const source = new Uint8Array(8 * 512).fill(1);
     const room = () => [new BigUint64Array(8), new BigUint64Array(8), new Uint32Array(1)];
@@ -372,11 +416,11 @@ describe('a method', () => {
     expect(first).toBe(2);
     expect(copy([unit, slab, 1, 4095, ...good.slice(4, 10), null, null, null])).toBe(0);
     expect([slab[2046], slab[2047], slab[4094]]).toEqual([2, 1, 1]);
-    engine.releaseSlab(unit);
+    giveSlab(engine, unit);
   });
 
   it('fillSlab and readSlab touch nothing outside the slab', () => {
-    const unit = engine.acquireSlab(0)!;
+    const unit = takeSlab(engine, 0);
     const slab = new Uint8Array(engine.slabBuffer(unit).buffer).fill(9);
     const [long, gone] = [new Uint8Array(4097).fill(1), new Uint8Array(8)];
     structuredClone(gone, { transfer: [gone.buffer] });
@@ -403,19 +447,36 @@ describe('a method', () => {
     expect([...back]).toEqual([9, 1, 1]);
     expect(engine.fillSlab(unit, 0, slab.subarray(4094))).toBe(true); // of the slab itself
     expect([slab[0], slab[1], slab[2]]).toEqual([1, 1, 9]);
-    engine.releaseSlab(unit);
+    giveSlab(engine, unit);
   });
 
   it('slabBuffer may be called twice, and the slab released under its feet', () => {
-    const unit = engine.acquireSlab(0)!;
+    const unit = takeSlab(engine, 0);
     const [one, two] = [engine.slabBuffer(unit).buffer, engine.slabBuffer(unit).buffer];
     new Uint8Array(one).fill(5);
     expect(new Uint8Array(two)[4095]).toBe(5);
-    expect(engine.releaseSlab(unit)).toBe(true);
-    expect(engine.releaseSlab(unit)).toBe(false);
+    expect(giveSlab(engine, unit)).toBe(1);
+    expect(giveSlab(engine, unit)).toBe(0);
     expect(() => engine.slabBuffer(unit)).toThrow(RangeError);
     expect(new Uint8Array(one)[0]).toBe(5);
-    for (let i = 0; i < 512; i++) expect(engine.releaseSlab(i)).toBe(false);
+    for (let i = 0; i < 4096; i++) expect(giveSlab(engine, i)).toBe(0);
+  });
+
+  it('giveSlabs takes each once, and giveLarge nothing else', () => {
+    const out = new Uint32Array(3);
+    expect(engine.takeSlabs(0, 0, out)).toBe(3);
+    expect(engine.giveSlabs(Uint32Array.of(out[0]!, out[0]!, 2 ** 32 - 1, out[1]!), 4)).toBe(2);
+    expect(engine.giveSlabs(out, 4)).toBe(0); // more than there are
+    engine.giveLarge(out[2]!);
+    expect(engine.giveSlabs(out, 3)).toBe(1);
+    const large = engine.takeLarge(2 ** 21);
+    expect(giveSlab(engine, large)).toBe(0);
+    const memory = new Uint8Array(engine.slabBuffer(large).buffer).fill(1);
+    expect(memory).toHaveLength(2 ** 21);
+    engine.giveLarge(large);
+    engine.giveLarge(large);
+    expect(memory[0]).toBe(0);
+    expect(() => engine.slabBuffer(large)).toThrow(RangeError);
   });
 
   it('start throws the second time', async () => {
@@ -445,7 +506,7 @@ describe('a method', () => {
   it.each(METHODS)('%s does no harm after the end', async (name) => {
     const late = make();
     await late.start();
-    const unit = late.acquireSlab(0)!;
+    const unit = takeSlab(late, 0);
     const memory = new Uint8Array(late.slabBuffer(unit).buffer);
     const { submissions, completions } = late.queueBlocks(0);
     await late.stop();
@@ -597,7 +658,7 @@ describe('an engine without external buffers', () => {
   });
 
   it('gives slabs memory that is not theirs', () => {
-    const unit = other.acquireSlab(0)!;
+    const unit = takeSlab(other, 0);
     const memory = new Uint8Array(other.slabBuffer(unit).buffer).fill(3);
     const back = new Uint8Array(4096).fill(1);
     expect(other.readSlab(unit, 0, back)).toBe(true);
@@ -605,6 +666,6 @@ describe('an engine without external buffers', () => {
     expect(other.fillSlab(unit, 0, memory)).toBe(true);
     expect(other.readSlab(unit, 0, back)).toBe(true);
     expect(back.every((byte) => byte === 3)).toBe(true);
-    other.releaseSlab(unit);
+    giveSlab(other, unit);
   });
 });

@@ -29,7 +29,9 @@ const POOL_BYTES = 4 * 2 ** 20;
 let engine: Engine;
 let file: BlockFile;
 beforeEach(async () => {
-  engine = await startEngine({ pool: { bytes: POOL_BYTES, classes: [BLOCK, 4 * BLOCK] } });
+  engine = await startEngine({
+    pool: { bytes: POOL_BYTES, classes: [BLOCK, 4 * BLOCK], largeBytes: 0 },
+  });
   file = await engine.open(numberedFile(), { access: 'read-write' });
 });
 /** Every test ends with nothing leased: what it did cost nothing. */
@@ -296,7 +298,11 @@ describe('a user cannot', () => {
   // What the types hide is there all the same, for whoever does without them.
   it.each<[string, () => object, readonly string[]]>([
     ['Lease', () => Lease.prototype, ['buffer', 'release']],
-    ['BufferPool', () => BufferPool.prototype, ['acquire', 'acquireWhenFree', 'maxBytes', 'stats']],
+    [
+      'BufferPool',
+      () => BufferPool.prototype,
+      ['acquire', 'acquireWhenFree', 'holders', 'maxBytes', 'maxSlabBytes', 'stats', 'trim'],
+    ],
     [
       'BlockFile',
       () => BlockFile.prototype,

@@ -42,6 +42,11 @@ const INTEGERS: readonly [string, readonly number[], (value: unknown) => unknown
   ],
   ['options.affinity', [-1, 8192, 2 ** 31, 2 ** 53], (cpu) => ({ affinity: [[cpu]] })],
   [
+    'options.pool.largeBytes',
+    [-1, 2 ** 36 + 1, 2 ** 53],
+    (largeBytes) => ({ pool: { largeBytes } }),
+  ],
+  [
     'options.pool.classes',
     [-4096, 0, 1, 2048, 4097, 5000, 2 ** 27, 2 ** 53],
     (size) => ({ pool: { classes: [size] } }),
@@ -123,10 +128,15 @@ describe('Engine.start refuses', () => {
   it.each(rows([true, false, null, 1, 'on', 'AUTO', {}, ['auto']]))(
     'hugePages: %s',
     async (_, hugePages) => {
-      const refusal = { ...VALUE, naming: ['options.pool.hugePages', "'auto', 'off'"] };
+      const refusal = { ...VALUE, naming: ['options.pool.hugePages', "'off', 'auto', 'require'"] };
       await expectRefused(() => start({ pool: { hugePages } }), refusal);
     },
   );
+
+  it.each(rows([null, 1, 'yes', {}]))('debug: %s', async (_, debug) => {
+    const refusal = { ...TYPE, naming: ['options.pool.debug'] };
+    await expectRefused(() => start({ pool: { debug } }), refusal);
+  });
 });
 
 describe('Engine.start', () => {
@@ -200,7 +210,7 @@ describe('Engine.start', () => {
     await using engine = await started;
     expect(engine.info.depth).toBe(4);
     expect(engine.info.queues.map(({ cpusAsked }) => cpusAsked)).toEqual([[0], [0]]);
-    expect(engine.pool.maxBytes).toBe(2 * BLOCK);
+    expect(engine.pool.maxSlabBytes).toBe(2 * BLOCK);
   });
 
   // In a process of its own: what was read twice has reached native code unchecked, and ended the process.

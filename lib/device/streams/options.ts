@@ -99,7 +99,7 @@ function resolveSizes(
   options: StreamOptions,
 ): Pick<StreamPlan, 'highWaterMark' | 'chunkBytes'> {
   const { blockSize, path } = target;
-  const { maxBytes } = pool;
+  const { maxSlabBytes: maxBytes } = pool;
   if (blockSize > maxBytes) {
     throw ringboltError(
       'ERR_RINGBOLT_UNSUPPORTED',

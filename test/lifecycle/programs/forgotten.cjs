@@ -54,8 +54,9 @@ const FORGET = {
       queueCpus: [[]],
       depth: 1,
       maxFiles: 1,
-      poolBytes: BLOCK,
-      hugePages: false,
+      poolParts: [{ node: -1, bytes: BLOCK }],
+      largeBytes: 0,
+      hugePages: 0,
       slabClasses: [BLOCK],
       backend: 0,
       faults: {

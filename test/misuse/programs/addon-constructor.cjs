@@ -11,8 +11,9 @@ const OPTIONS = {
   queueCpus: [[0]],
   depth: 8,
   maxFiles: 1,
-  poolBytes: 4096,
-  hugePages: false,
+  poolParts: [{ node: -1, bytes: 4096 }],
+  largeBytes: 0,
+  hugePages: 0,
   slabClasses: [4096],
   backend: 0,
   faults: {

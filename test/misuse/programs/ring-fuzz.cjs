@@ -22,8 +22,9 @@ const OPTIONS = {
   queueCpus: [[]],
   depth: 32,
   maxFiles: 4,
-  poolBytes: 2 ** 20,
-  hugePages: false,
+  poolParts: [{ node: -1, bytes: 2 ** 20 }],
+  largeBytes: 2 ** 22,
+  hugePages: 0,
   slabClasses: [4096, 65536],
   backend: 0,
   without: [],
@@ -82,7 +83,13 @@ async function main() {
     writeSlot(INSTALL_FILE, file, {});
     await kick(1);
   }
-  const leased = Array.from({ length: 8 }, (_, i) => engine.acquireSlab(i % 2));
+  const take = (slabClass) => {
+    const out = new Uint32Array(1);
+    engine.takeSlabs(0, slabClass, out);
+    return out[0];
+  };
+  const leased = Array.from({ length: 8 }, (_, i) => take(i % 2));
+  let large = engine.takeLarge(2 ** 17);
 
   const nearlyGood = () =>
     writeSlot(
@@ -106,7 +113,7 @@ async function main() {
           NaN,
         ),
         length: oneOf(4096, 4096, 65536, 512, 1, 0, random(2 ** 17), 2 ** 31, 2 ** 32 - 1),
-        unit: oneOf(...leased, ...leased, random(512), random(2 ** 32), 2 ** 32 - 1),
+        unit: oneOf(...leased, ...leased, large, large, random(512), random(2 ** 32), 2 ** 32 - 1),
         unitOffset: oneOf(0, 0, 0, 512, 4096, 1, random(2 ** 17), 2 ** 32 - 1),
         rest: random(256),
       },
@@ -128,9 +135,14 @@ async function main() {
     engine.takeChecksums(0, random(64), random(65), 0, values, new Uint32Array(2));
     // A slab may be given away under the kernel's feet.
     if (random(8) === 0) {
-      engine.releaseSlab(leased.shift());
-      leased.push(engine.acquireSlab(random(2)) ?? 0);
+      engine.giveSlabs(Uint32Array.of(leased.shift()), 1);
+      leased.push(take(random(2)));
     }
+    if (random(8) === 0) {
+      engine.giveLarge(large);
+      large = engine.takeLarge(1 + random(2 ** 22));
+    }
+    if (random(64) === 0) await engine.trimPool();
     await kick(count);
   }
   await Promise.all(files.map((file) => engine.closeFile(file.slot, file.generation)));

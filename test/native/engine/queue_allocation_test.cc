@@ -72,7 +72,7 @@ BACKEND_TEST("Queue: no allocation per operation") {
   // Memory of its own for each, as they may run at the same time.
   std::array<OpSlot, kAtOnce> reads;
   for (OpSlot& read : reads) {
-    read = test::Transfer(SlotKind::kRead, handle, 4096, 4096, harness.pool().Acquire(0));
+    read = test::Transfer(SlotKind::kRead, handle, 4096, 4096, harness.Acquire(0));
   }
   auto hashed = reads;
   for (OpSlot& read : hashed) {

@@ -37,7 +37,7 @@ TEST_CASE("Queue: cancelling ends the one operation that is meant") {
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(ends[0]);
-  const uint32_t slab = harness.pool().Acquire(0);
+  const uint32_t slab = harness.Acquire(0);
   for (uint32_t token = 0; token < 50; ++token) {
     OpSlot read = Transfer(SlotKind::kRead, handle, 0, 16, slab);
     read.token = token;
@@ -77,7 +77,7 @@ TEST_CASE("Queue: a cancelled transfer is not continued, and says how far it cam
   });
   QueueHarness harness(test::CreateScriptedBackend);
   const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = 512});
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   OpSlot write = Transfer(SlotKind::kWrite, handle, 0, 8192, slab);
   write.token = 5;
   harness.Put(write);

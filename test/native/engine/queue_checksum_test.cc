@@ -97,7 +97,7 @@ struct Idle {
                  test::CreateScriptedBackend)) {
     handle = harness.Install(eventfd(0, EFD_CLOEXEC));
     REQUIRE(harness.queue().checksum_areas().Prepare() == 0);
-    slab = harness.pool().Acquire(2);
+    slab = harness.Acquire(2);
     data = harness.pool().SlabData(slab);
   }
   QueueHarness harness;
@@ -157,7 +157,7 @@ TEST_CASE("Queue checksums: a transfer that was continued is hashed as a whole, 
   QueueHarness harness(test::CreateScriptedBackend);
   const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = 512});
   REQUIRE(harness.queue().checksum_areas().Prepare() == 0);
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   uint8_t* data = harness.pool().SlabData(slab);
   std::memset(data, 0x5a, 65536);
   const Formula formula{.block_bytes = 1000};
@@ -177,7 +177,7 @@ TEST_CASE("Queue checksums: a read is hashed as far as it came, and a failed one
   const FileHandle handle =
       harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = 512, .direct = true});
   REQUIRE(harness.queue().checksum_areas().Prepare() == 0);
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   const Formula formula{};
   const OpSlot slot = With(Transfer(SlotKind::kRead, handle, 0, 65536, slab), formula, 3, true);
   ChecksumArea* area = harness.queue().checksum_areas().At(3);
@@ -238,7 +238,7 @@ TEST_CASE("Queue checksums: what is not as expected is never handed to the backe
     const int fd = in_memory ? memfd_create("ringbolt-test", MFD_CLOEXEC) : eventfd(0, EFD_CLOEXEC);
     const FileHandle handle = harness.Install(fd, {.in_memory = in_memory});
     REQUIRE(harness.queue().checksum_areas().Prepare() == 0);
-    const uint32_t slab = harness.pool().Acquire(1);
+    const uint32_t slab = harness.Acquire(1);
     uint8_t* data = harness.pool().SlabData(slab);
     std::memset(data, in_memory ? 7 : 8, 65536);
     const Formula formula{};
@@ -292,7 +292,7 @@ TEST_CASE("Queue checksums: bad requests are refused, with the reason") {
   CHECK(idle.harness.queue().counters().classes[0].checksum_bytes.Get() == 3 * 65536);
 
   QueueHarness unprepared(test::CreateScriptedBackend);
-  const uint32_t slab = unprepared.pool().Acquire(0);
+  const uint32_t slab = unprepared.Acquire(0);
   const OpSlot slot = Transfer(SlotKind::kChecksum, {}, 0, 4096, slab);
   CHECK(unprepared.Run(With(slot, formula, 0)).result == -EINVAL);
 }

@@ -57,7 +57,7 @@ TEST_CASE("Driven queue: reads what is in the file, from the device and from the
   REQUIRE(harness.start_status().ok());
   const int fds[] = {open(file.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC),
                      open(file.path().c_str(), O_RDONLY | O_CLOEXEC)};
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   for (const int fd : fds) {
     REQUIRE(fd >= 0);
     const FileHandle handle = harness.Install(fd, {.alignment = 512, .direct = fd == fds[0]});
@@ -83,7 +83,7 @@ TEST_CASE("Driven queue: its end cancels what would never complete") {
   REQUIRE(harness.start_status().ok());
   const FileHandle handle = harness.Install(ends[0]);
   for (int i = 0; i < 10; ++i) {
-    harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.pool().Acquire(0)));
+    harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.Acquire(0)));
   }
   REQUIRE(harness.Kick());
   const std::weak_ptr<Queue> queue = harness.shared();
@@ -99,7 +99,7 @@ TEST_CASE("Driven queue: what does not end in time is left to the process, with 
   REQUIRE(harness.start_status().ok());
   const test::TempFile file(4096);
   const FileHandle handle = harness.Install(open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-  harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.pool().Acquire(0)));
+  harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.Acquire(0)));
   REQUIRE(harness.Kick());
   const std::weak_ptr<Queue> queue = harness.shared();
   Queue::EndDriven(harness.shared(), NowNs() + 1'000'000);

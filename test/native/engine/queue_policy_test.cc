@@ -38,7 +38,7 @@ CompletionSlot RunScript(SlotKind kind, uint32_t length, uint32_t alignment,
   QueueHarness harness(test::CreateScriptedBackend);
   const FileHandle handle =
       harness.Install(eventfd(0, EFD_CLOEXEC), {.alignment = alignment, .direct = alignment > 1});
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   base = harness.pool().SlabData(slab);
   return harness.Run(Transfer(kind, handle, 4096, length, slab));
 }
@@ -121,7 +121,7 @@ TEST_CASE("Queue policy: background reads, and only they, may wait for all other
       });
       QueueHarness harness(test::CreateScriptedBackend);
       const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC));
-      OpSlot slot = Transfer(kind, handle, 0, 4096, harness.pool().Acquire(0));
+      OpSlot slot = Transfer(kind, handle, 0, 4096, harness.Acquire(0));
       slot.io_class = io_class;
       CHECK(harness.Run(slot).result == 4096);
       CHECK(idle == (kind == SlotKind::kRead && io_class == 1));

@@ -43,7 +43,7 @@ TEST_CASE("Queue: reads what is in the file and writes what it was given") {
   const test::TempFile file(1 << 20);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512, .direct = true});
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 8192, 65536, slab)).result == 65536);
   CHECK(test::TempFile::MatchesPattern(harness.pool().SlabData(slab), 8192, 65536));
   std::memset(harness.pool().SlabData(slab), 0x77, 4096);
@@ -76,7 +76,7 @@ TEST_CASE(
   REQUIRE(ftruncate(fd, 100'000) == 0);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(fd, {.in_memory = true});
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   uint8_t* data = harness.pool().SlabData(slab);
   std::memset(data, 0x3c, 4096);
   OpSlot write = Transfer(SlotKind::kWrite, handle, 90'000, 4096, slab);
@@ -102,7 +102,7 @@ TEST_CASE("Queue: the end of a file whose tail is no whole block") {
   REQUIRE(truncate(file.path().c_str(), 4096 + 100) == 0);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512, .direct = true});
-  const uint32_t slab = harness.pool().Acquire(1);
+  const uint32_t slab = harness.Acquire(1);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 0, 65536, slab)).result == 4196);
   CHECK(harness.Run(Transfer(SlotKind::kRead, handle, 8192, 4096, slab)).result == 0);
 }
@@ -112,7 +112,7 @@ TEST_CASE("Queue: bad slots are refused one by one, with the reason") {
   const test::TempFile file(1 << 16);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512, .direct = true});
-  const uint32_t slab = harness.pool().Acquire(0);
+  const uint32_t slab = harness.Acquire(0);
   const OpSlot good = Transfer(SlotKind::kRead, handle, 0, 4096, slab);
   const auto refused = [&](auto change) {
     OpSlot slot = good;
@@ -156,7 +156,7 @@ TEST_CASE("Queue: 300,000 slots of random bytes: each gets exactly one completio
   const test::TempFile file(1 << 16);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(OpenDirect(file), {.alignment = 512, .direct = true});
-  const uint32_t slab = harness.pool().Acquire(0);
+  const uint32_t slab = harness.Acquire(0);
   uint32_t token = 0;
   for (int round = 0; round < 3000; ++round) {
     std::map<uint32_t, int> expected;
@@ -226,7 +226,7 @@ TEST_CASE("Queue: a file is removed only when nothing is in flight on it") {
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(ends[0]);
-  const uint32_t slab = harness.pool().Acquire(0);
+  const uint32_t slab = harness.Acquire(0);
   OpSlot read = Transfer(SlotKind::kRead, handle, 0, 16, slab);
   read.token = 1;
   harness.Put(read);
@@ -252,7 +252,7 @@ TEST_CASE("Queue: cancelling ends operations that would never complete") {
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   QueueHarness harness(CreateUringBackend);
   const FileHandle handle = harness.Install(ends[0]);
-  const uint32_t slab = harness.pool().Acquire(0);
+  const uint32_t slab = harness.Acquire(0);
   for (int i = 0; i < 100; ++i) harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, slab));
   REQUIRE(harness.Kick());
   harness.queue().RequestStop(StopMode::kCancel);
@@ -271,7 +271,7 @@ TEST_CASE("Queue: one that cannot end is orphaned, keeps its memory, and ends by
   {
     QueueHarness harness(CreateUringBackend);
     const FileHandle handle = harness.Install(ends[0]);
-    harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.pool().Acquire(0)));
+    harness.Put(Transfer(SlotKind::kRead, handle, 0, 16, harness.Acquire(0)));
     REQUIRE(harness.Kick());
     // Draining waits for the read, which waits for a writer: as with a device that does not answer.
     harness.queue().RequestStop(StopMode::kDrain);

@@ -10,10 +10,18 @@ namespace ringbolt::test {
 
 void QueueHarness::MakeParts() {
   std::shared_ptr<Arena> arena;
-  REQUIRE(Arena::Create({.bytes = size_t{4} << 20, .huge_pages = false}, &arena).ok());
-  pool_ = std::make_shared<SlabPool>(arena, std::vector<uint32_t>{4096, 65536, 1U << 20});
+  REQUIRE(Arena::Create(ArenaOptions{.bytes = size_t{4} << 20, .huge_pages = false}, &arena).ok());
+  pool_ = std::make_shared<BufferPool>(arena, std::vector<uint32_t>{4096, 65536, 1U << 20});
   files_ = std::make_shared<FileTable>(16);
 }
+
+uint32_t QueueHarness::Acquire(uint32_t slab_class) {
+  uint32_t slab = kNoSlab;
+  REQUIRE(pool_->AcquireMany(slab_class, 0, {&slab, 1}) == 1);
+  return slab;
+}
+
+void QueueHarness::Release(uint32_t slab) { CHECK(pool_->ReleaseMany({&slab, 1}) == 1); }
 
 QueueHarness::QueueHarness(BackendFactory factory, Driven /*driven*/) : driven_(true) {
   MakeParts();

@@ -25,7 +25,9 @@ class QueueHarness final : public CompletionListener {
 
   Queue& queue() { return *queue_; }
   const std::shared_ptr<Queue>& shared() { return queue_; }
-  SlabPool& pool() { return *pool_; }
+  BufferPool& pool() { return *pool_; }
+  uint32_t Acquire(uint32_t slab_class);
+  void Release(uint32_t slab);
   FileTable& files() { return *files_; }
   [[nodiscard]] const Status& start_status() const { return start_status_; }
 
@@ -51,7 +53,7 @@ class QueueHarness final : public CompletionListener {
   void OnReady() override;
 
  private:
-  std::shared_ptr<SlabPool> pool_;
+  std::shared_ptr<BufferPool> pool_;
   std::shared_ptr<FileTable> files_;
   std::shared_ptr<Queue> queue_;
   void MakeParts();
