@@ -65,6 +65,27 @@ describe('a forgotten lease', () => {
   });
 });
 
+describe('a forgotten lease', () => {
+  it('of its own memory is taken back too', async () => {
+    expect(await forget('largeLease')).toEqual({ leakedTotal: 1, zeros: true });
+  });
+
+  it('serves whoever waits for memory', async () => {
+    expect(await forget('whileSomebodyWaits')).toEqual({ length: BLOCK });
+  });
+
+  it('is named in debug mode', async () => {
+    expect(await forget('inDebugMode')).toEqual({ named: true });
+  });
+});
+
+describe('a view that outlives its lease', () => {
+  it('sees memory of the pool, whatever is done to that', async () => {
+    const got = await forget('leasesButNotTheirViews');
+    expect(got).toEqual({ afterTrim: [0, 0], written: [9, 9] });
+  });
+});
+
 describe('a lease', () => {
   it('keeps its memory though no view of it is known', async () => {
     expect(await forget('viewButNotTheLease')).toEqual({ leakedTotal: 0, kept: true });

@@ -152,6 +152,50 @@ const FORGET = {
     };
   },
 
+  /** Larger than every class: its memory goes back to the system. */
+  async largeLease() {
+    const engine = await Engine.start({ pool: { ...POOL, largeBytes: 2 ** 21 } });
+    (() => engine.pool.acquire(2 ** 21).buffer.fill(7))();
+    await collectUntil(() => engine.pool.stats().large.bytesInUse === 0);
+    const again = engine.pool.acquire(2 ** 21);
+    const { leakedTotal } = engine.pool.stats();
+    return { leakedTotal, zeros: again.buffer.every((byte) => byte === 0) };
+  },
+
+  /** Nobody else asks the pool for anything. */
+  async whileSomebodyWaits() {
+    const engine = await Engine.start({ pool: POOL });
+    forgetAllSlabs(engine);
+    let length = 0;
+    engine.pool.acquireWhenFree(BLOCK).then((lease) => (length = lease.buffer.length));
+    await collectUntil(() => length > 0);
+    return { length };
+  },
+
+  async inDebugMode() {
+    const engine = await Engine.start({ pool: { ...POOL, debug: true } });
+    const warned = new Promise((resolve) => process.once('warning', resolve));
+    (function forgetful() {
+      engine.pool.acquire(BLOCK);
+    })();
+    await collectUntil(() => engine.pool.stats().bytesInUse === 0);
+    return { named: /forgetful.*forgotten\.cjs/.test((await warned).detail) };
+  },
+
+  /** Of slabs and of large leases: nothing that is done to the pool afterwards makes them fault. */
+  async leasesButNotTheirViews() {
+    const engine = await Engine.start({ pool: { ...POOL, largeBytes: 2 ** 21 } });
+    const leases = [BLOCK, 2 ** 21].map((bytes) => engine.pool.acquire(bytes));
+    const views = leases.map(({ buffer }) => buffer.fill(7));
+    for (const lease of leases) lease.release();
+    await engine.pool.trim();
+    const afterTrim = views.map((view) => view[BLOCK - 1]);
+    await engine.close();
+    await collectInVain();
+    for (const view of views) view.fill(9);
+    return { afterTrim, written: views.map((view) => view[BLOCK - 1]) };
+  },
+
   /** Released slabs are not leaked ones, and their cached memory goes with the engine. */
   async nothing() {
     const engine = await Engine.start({ pool: POOL });
