@@ -39,13 +39,13 @@ import {
 } from '../interrupt.js';
 import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
+import { nodesInUse, placeQueues } from '../topology/placement.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
 import { describeEngine, type EngineInfo } from './info.js';
 import { startLoopRing } from './loop-ring.js';
 import { poolLayout, whyCopied } from './memory-info.js';
 import {
-  placeQueues,
   resolveLimits,
   resolveEngineOptions,
   resolveOpenOptions,
@@ -138,10 +138,10 @@ export class Engine {
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const resolved = resolveEngineOptions(options);
     const without = disabledFeatures();
-    const placement = placeQueues(resolved, await readCpuTopology());
-    const pool = await planPool(resolved.pool, [
-      ...new Set(placement.flatMap(({ node }) => node ?? [])),
-    ]);
+    const topology = await readCpuTopology(resolved.roots);
+    const placement = placeQueues(topology, resolved.affinity, resolved.queues);
+    const nodes = nodesInUse(placement, topology).flatMap(({ memoryNode }) => memoryNode ?? []);
+    const pool = await planPool(resolved.pool, [...new Set(nodes)]);
 
     // The scheduler comes when the queues stand; nothing is delivered before.
     const late: { scheduler?: Scheduler } = {};
@@ -164,7 +164,7 @@ export class Engine {
     const loopRing = startLoopRing(native, got, resolved, without);
     const scheduler = new Scheduler(native, { ...resolved, driven: loopRing.active });
     late.scheduler = scheduler;
-    const info = describeEngine(got, placement, resolved, loopRing);
+    const info = describeEngine(got, { placement, topology }, resolved, loopRing);
     if (info.remarks !== '') process.emitWarning(info.remarks, { type: 'RingboltWarning' });
     const layout = poolLayout(got, resolved.pool);
     return new Engine(SECRET, native, scheduler, info, { queues: resolved.queues, layout });
