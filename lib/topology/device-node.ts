@@ -9,7 +9,7 @@ const FRESH_MS = 10_000;
 const MAX_KNOWN = 64;
 
 /** The one node that everything under `devices` is attached to, if there is one. */
-export function nodeOfDevices(devices: readonly BlockDevice[]): number | undefined {
+function nodeOfDevices(devices: readonly BlockDevice[]): number | undefined {
   const nodes = devices.map(nodeOfDevice);
   return nodes.every((node) => node === nodes[0]) ? nodes[0] : undefined;
 }

@@ -1,10 +1,12 @@
 // Shows that queues' threads run where `engine.info` says: on this machine, and on machines of two nodes that are made up of
 // its CPUs.
 
+import path from 'node:path';
 import { Engine, type EngineOptions, type QueueInfo } from 'ringbolt';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { withRoots } from '../../dist/lib/engine/roots.js';
 import { formatCpuList } from '../../dist/lib/topology/cpu-list.js';
+import { BLOCK, numberedFile } from '../lifecycle/numbered-file.js';
 import { startEngine } from '../support/engine.js';
 import { allowedCpus, cpusOfThreads } from '../support/threads.js';
 import { buildMachine, type MachineDescription } from '../topology/fixtures/build.js';
@@ -100,5 +102,113 @@ describe('CPUs that cannot be had are left out, and said', () => {
     await engine.noopBatch(100);
     const done = engine.stats().queues.map(({ classes }) => classes.foreground.noopsTotal);
     expect(done.reduce((sum, each) => sum + each)).toBe(100);
+  });
+});
+
+describe('a file goes to the queues of the node that its device is on', () => {
+  /** Two queues on each of two nodes, and a file that lies on an NVMe disk of the second. */
+  async function startBeside(
+    file: string,
+    facts: Partial<Pick<MachineDescription, 'paths'>> = {},
+  ): Promise<Engine> {
+    const machine: MachineDescription = {
+      ...TWO_NODES,
+      disks: [{ name: 'nvme1n1', number: '259:1', hardware: 'nvme', node: 1 }],
+      paths: { [file]: { kind: 'file', deviceNumber: '259:1' } },
+      ...facts,
+    };
+    return start(machine, { queues: 4 });
+  }
+
+  /** Reads of each queue. */
+  const reads = (engine: Engine) =>
+    engine.stats().queues.map(({ classes }) => classes.foreground.readsTotal);
+
+  async function readMany(engine: Engine, file: Awaited<ReturnType<Engine['open']>>) {
+    for (let round = 0; round < 8; round++) {
+      const leases = Array.from({ length: 8 }, () => file.acquire(BLOCK));
+      await file.readBatch(leases.map((buffer, index) => ({ offset: index * BLOCK, buffer })));
+      for (const lease of leases) lease.release();
+    }
+    expect(reads(engine).reduce((sum, each) => sum + each)).toBe(64);
+  }
+
+  it('of several, to those with the least in flight', async ({ skip }) => {
+    if (FIRST === LAST) return skip(TOO_FEW);
+    const name = numberedFile(8);
+    const engine = await startBeside(name);
+    expect(engine.info.queues.map(({ node }) => node)).toEqual([0, 1, 0, 1]);
+    const file = await engine.open(name);
+    expect(file.node).toBe(1);
+    await readMany(engine, file);
+    expect(reads(engine)).toMatchObject([0, expect.any(Number), 0, expect.any(Number)]);
+  });
+
+  it('also if it is named from the working directory', async ({ skip }) => {
+    if (FIRST === LAST) return skip(TOO_FEW);
+    const name = numberedFile(8);
+    const engine = await startBeside(name);
+    expect((await engine.open(path.relative(process.cwd(), name))).node).toBe(1);
+  });
+
+  it('and is opened all the same if nobody knows which', async ({ skip }) => {
+    if (FIRST === LAST) return skip(TOO_FEW);
+    const name = numberedFile(8);
+    const engine = await startBeside(name, { paths: {} });
+    const file = await engine.open(name);
+    expect(file.node).toBeUndefined();
+    await readMany(engine, file);
+  });
+
+  it('or if what it lies on never answers', async ({ skip }) => {
+    if (FIRST === LAST) return skip(TOO_FEW);
+    const name = numberedFile(8);
+    const lookUp = () => new Promise<never>(() => undefined);
+    const roots = { ...buildMachine(TWO_NODES), lookUp };
+    const engine = await startEngine(withRoots({ queues: 2 }, roots));
+    // The timer alone keeps no process alive, and neither does a promise.
+    const alive = setInterval(() => undefined, 1000);
+    onTestFinished(() => {
+      clearInterval(alive);
+    });
+    expect((await engine.open(name)).node).toBeUndefined();
+  });
+
+  it('on one node nobody is asked', async () => {
+    const lookUp = () => Promise.reject(new Error('asked'));
+    const machine: MachineDescription = {
+      nodes: [{ node: 0, cpus: formatCpuList(CPUS), memoryGiB: 1 }],
+      allowed: formatCpuList(CPUS),
+    };
+    let asked = 0;
+    const counted = () => {
+      asked++;
+      return lookUp();
+    };
+    const roots = { ...buildMachine(machine), lookUp: counted };
+    const engine = await startEngine(withRoots({ queues: 2 }, roots));
+    expect((await engine.open(numberedFile(8))).node).toBeUndefined();
+    expect(asked).toBe(0);
+  });
+});
+
+describe('file.acquire', () => {
+  it("leases memory of the engine's pool", async () => {
+    const engine = await startEngine();
+    const file = await engine.open(numberedFile(8));
+    using lease = file.acquire(BLOCK);
+    expect(lease.buffer).toHaveLength(BLOCK);
+    expect(engine.pool.stats().bytesInUse).toBe(BLOCK);
+    expect(await file.read(BLOCK, lease)).toBe(BLOCK);
+  });
+
+  it('refuses what the pool refuses, and once the file is closed', async () => {
+    const engine = await startEngine();
+    const file = await engine.open(numberedFile(8));
+    expect(() => file.acquire(0)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
+    await file.close();
+    expect(() => file.acquire(BLOCK)).toThrow(
+      expect.objectContaining({ code: 'ERR_RINGBOLT_CLOSED' }),
+    );
   });
 });
