@@ -9,6 +9,11 @@ import type { CpuTopology } from './cpus.js';
 /** Of an engine: spread over the nodes, left to the kernel, or a list of CPUs for each queue. */
 export type Affinity = 'auto' | 'none' | readonly (readonly number[])[];
 
+interface CpusOfNode {
+  readonly node: number;
+  readonly cpus: readonly number[];
+}
+
 export interface QueuePlacement {
   /** Undefined where its CPUs lie on several, or nothing is known. */
   readonly node: number | undefined;
@@ -48,7 +53,9 @@ export function nodesForQueues({
   nodes,
   allowed,
   isolated,
-}: CpuTopology): readonly { readonly node: number; readonly cpus: readonly number[] }[] {
+}: Pick<CpuTopology, 'allowed' | 'isolated'> & {
+  readonly nodes: readonly CpusOfNode[];
+}): readonly CpusOfNode[] {
   const usable = nodes
     .map(({ node, cpus }) => ({
       node,
