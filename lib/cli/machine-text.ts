@@ -3,6 +3,7 @@
 import type { BlockDevice } from '../topology/block-devices.js';
 import { formatCpuList, intersectCpus } from '../topology/cpu-list.js';
 import type { CpuCache, Machine, NumaNode } from '../topology/machine.js';
+import { nodesForQueues } from '../topology/placement.js';
 import { formatBytes } from '../probe/report.js';
 import { describeDevice } from './storage-text.js';
 import { printable, wrap } from './text.js';
@@ -61,17 +62,25 @@ function count(number: number, noun: string): string {
 function describeNode(node: NumaNode, machine: Machine): readonly string[] {
   const { cpus, memoryBytes, distances } = node;
   const allowed = intersectCpus(cpus, machine.allowed);
+  const isolated = intersectCpus(cpus, machine.isolated);
+  const queues = nodesForQueues(machine).find((each) => each.node === node.node)?.cpus ?? [];
   const listed = (list: readonly number[]) => (list.length === 0 ? 'none' : formatCpuList(list));
   return [
-    ...(memoryBytes === undefined
-      ? []
-      : row('memory', memoryBytes === 0 ? 'none' : formatBytes(memoryBytes))),
+    ...(memoryBytes === undefined ? [] : row('memory', describeMemory(node, machine))),
     ...row('CPUs', listed(cpus)),
     ...(allowed.length < cpus.length ? row('allowed', listed(allowed)) : []),
+    ...(isolated.length > 0 ? row('isolated', listed(isolated)) : []),
+    ...(queues.length < allowed.length ? row('queues on', listed(queues)) : []),
     ...describeCores(cpus, machine),
     ...describeCaches(cpus, machine.caches),
     ...(distances.length > 1 ? row('distances', distances.join(' ')) : []),
   ];
+}
+
+function describeMemory({ node, memoryBytes = 0 }: NumaNode, { memoryNodes }: Machine): string {
+  if (memoryBytes === 0) return 'none';
+  const allowed = memoryNodes?.includes(node) ?? true;
+  return `${formatBytes(memoryBytes)}${allowed ? '' : ' (not allowed)'}`;
 }
 
 /** A label and what belongs to it, cut where it would fill the screen. */

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { readMachine } from '../topology/machine.js';
+import { nodesForQueues } from '../topology/placement.js';
 import { readDisks, readStorage, type Storage } from '../topology/storage.js';
 import { formatMachine } from './machine-text.js';
 import { couldNotRun, pathCommand, printJson } from './path-command.js';
@@ -22,6 +23,9 @@ export function topologyCommand(): Command {
 }
 
 const HELP = `
+Of each node: "allowed" are the CPUs that this process may use, "queues on" those that an engine's queues are bound
+to, where these are not all.
+
 Examples:
   ringbolt topology
   ringbolt topology /srv/data/blobs
@@ -39,7 +43,7 @@ async function topology(path: string | undefined, json: boolean): Promise<number
   const machine = readMachine();
   const disks = await readDisks();
   if (json) {
-    printJson({ schema: SCHEMA, machine, disks, storage });
+    printJson({ schema: SCHEMA, machine, queuesOn: nodesForQueues(machine), disks, storage });
     return 0;
   }
   process.stdout.write(formatMachine(machine, disks));

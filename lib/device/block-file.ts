@@ -38,12 +38,21 @@ import { misaligned, Transfers, type TransferHost } from './transfers.js';
 /** What a file needs of its engine. */
 export interface FileHost extends TransferHost {
   readonly native: NativeEngine;
+  /** {@link BufferPool.acquire}, near a node if one is known. */
+  acquire(bytes: number, node: number | undefined): Lease;
   forget(file: BlockFile): void;
+}
+
+/** What there is to know of a file that was opened. */
+interface OpenedFile {
+  readonly opened: NativeFile;
+  /** Of its device, if it matters and is known. */
+  readonly node: number | undefined;
 }
 
 /** The engine's side of files. */
 interface FileAccess {
-  create(host: FileHost, path: string, opened: NativeFile): BlockFile;
+  create(host: FileHost, path: string, found: OpenedFile): BlockFile;
   /** Makes the file known to all queues; must come before its use. */
   install(file: BlockFile): Promise<void>;
 }
@@ -55,16 +64,19 @@ export class BlockFile implements BlockTarget {
   readonly #host: FileHost;
   readonly #ref: FileRef;
   readonly #opened: NativeFile;
+  readonly #node: number | undefined;
   readonly #blockSize: number;
   #closing: Promise<void> | undefined;
   readonly #flushes: Flushes;
   readonly #transfers: Transfers;
 
   /** @internal */
-  constructor(secret: symbol, host: FileHost, path: string, opened: NativeFile) {
+  constructor(secret: symbol, host: FileHost, path: string, { opened, node }: OpenedFile) {
     checkSecret(secret);
     this.#host = host;
     this.#ref = new FileRef(path, opened);
+    this.#node = node;
+    if (node !== undefined) this.#ref.near = host.scheduler.lanesNear(node);
     this.#opened = opened;
     this.#blockSize = opened.alignment;
     this.#flushes = new Flushes(host.scheduler, this.#ref);
@@ -86,6 +98,14 @@ export class BlockFile implements BlockTarget {
     return this.#opened.remarks;
   }
 
+  /**
+   * The NUMA node that the file's device is attached to, and whose queues its reads and writes go to. Undefined where the engine's
+   * queues are all on one node, and where the device's is not known, or it has several.
+   */
+  get node(): number | undefined {
+    return this.#node;
+  }
+
   /** As it was given to {@link Engine.open}. */
   get path(): string {
     return this.#ref.path;
@@ -94,6 +114,16 @@ export class BlockFile implements BlockTarget {
   /** Bytes: at opening, grown by this file's own writes. */
   get size(): number {
     return this.#ref.size;
+  }
+
+  /**
+   * {@link BufferPool.acquire} of the engine's pool, for this file: near its device, where that makes a difference.
+   *
+   * @throws what that does, and `ERR_RINGBOLT_CLOSED`
+   */
+  acquire(bytes: number): Lease {
+    if (this.#ref.closing) throw closedError('file', this.path);
+    return this.#host.acquire(bytes, this.#node);
   }
 
   /**
@@ -312,7 +342,7 @@ export class BlockFile implements BlockTarget {
 
   static {
     blockFiles = {
-      create: (host, path, opened) => new BlockFile(SECRET, host, path, opened),
+      create: (host, path, found) => new BlockFile(SECRET, host, path, found),
       install: (file) => file.#install(),
     };
   }

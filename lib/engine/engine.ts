@@ -39,13 +39,14 @@ import {
 } from '../interrupt.js';
 import { Scheduler, type EngineLimits } from '../schedule/scheduler.js';
 import { readCpuTopology } from '../topology/cpus.js';
+import { nodesInUse, placeQueues } from '../topology/placement.js';
 import { checkInteger, checkOptions } from '../validate.js';
 import { disabledFeatures } from './features.js';
+import { FileNodes } from './file-nodes.js';
 import { describeEngine, type EngineInfo } from './info.js';
 import { startLoopRing } from './loop-ring.js';
 import { poolLayout, whyCopied } from './memory-info.js';
 import {
-  placeQueues,
   resolveLimits,
   resolveEngineOptions,
   resolveOpenOptions,
@@ -65,6 +66,13 @@ export interface CloseOptions {
   readonly timeoutMs?: number;
 }
 
+/** What an engine is put together of. */
+interface Parts {
+  readonly queues: number;
+  readonly layout: PoolLayout;
+  readonly fileNodes: FileNodes | undefined;
+}
+
 /** Queues, memory and files. Made by {@link Engine.start}. */
 export class Engine {
   readonly #native: NativeEngine;
@@ -72,6 +80,8 @@ export class Engine {
   readonly #copier: Copier;
   readonly #staging: Staging | undefined;
   readonly #files = new Set<BlockFile>();
+  /** If it matters on which node a file is. */
+  readonly #fileNodes: FileNodes | undefined;
   readonly #host: FileHost;
   readonly #startedAtMs = performance.now();
   #opening = 0;
@@ -92,12 +102,13 @@ export class Engine {
     native: NativeEngine,
     scheduler: Scheduler,
     info: EngineInfo,
-    { queues, layout }: { readonly queues: number; readonly layout: PoolLayout },
+    { queues, layout, fileNodes }: Parts,
   ) {
     checkSecret(secret);
     this.#native = native;
     this.#scheduler = scheduler;
     this.#info = info;
+    this.#fileNodes = fileNodes;
     this.#queues = info.loopRing.active ? queues + 1 : queues;
     this.#pool = pools.create(native, layout);
     const slabs = slabsOf(native, whyCopied(info.memory) === '');
@@ -110,6 +121,7 @@ export class Engine {
       home: pools.home(this.#pool),
       copier: this.#copier,
       staging: this.#staging,
+      acquire: (bytes, node) => pools.acquireOn(this.#pool, bytes, node),
       forget(file) {
         files.delete(file);
       },
@@ -138,10 +150,10 @@ export class Engine {
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const resolved = resolveEngineOptions(options);
     const without = disabledFeatures();
-    const placement = placeQueues(resolved, await readCpuTopology());
-    const pool = await planPool(resolved.pool, [
-      ...new Set(placement.flatMap(({ node }) => node ?? [])),
-    ]);
+    const topology = await readCpuTopology(resolved.roots);
+    const placement = placeQueues(topology, resolved.affinity, resolved.queues);
+    const nodes = nodesInUse(placement, topology).flatMap(({ memoryNode }) => memoryNode ?? []);
+    const pool = await planPool(resolved.pool, [...new Set(nodes)]);
 
     // The scheduler comes when the queues stand; nothing is delivered before.
     const late: { scheduler?: Scheduler } = {};
@@ -162,12 +174,18 @@ export class Engine {
     );
     const got = await startNative(native, resolved.backend);
     const loopRing = startLoopRing(native, got, resolved, without);
-    const scheduler = new Scheduler(native, { ...resolved, driven: loopRing.active });
+    const info = describeEngine(got, { placement, topology }, resolved, loopRing);
+    const queueNodes = info.queues.map(({ node }) => node);
+    const driven = loopRing.active;
+    const scheduler = new Scheduler(native, { ...resolved, nodes: queueNodes, driven });
     late.scheduler = scheduler;
-    const info = describeEngine(got, placement, resolved, loopRing);
     if (info.remarks !== '') process.emitWarning(info.remarks, { type: 'RingboltWarning' });
     const layout = poolLayout(got, resolved.pool);
-    return new Engine(SECRET, native, scheduler, info, { queues: resolved.queues, layout });
+    return new Engine(SECRET, native, scheduler, info, {
+      queues: resolved.queues,
+      layout,
+      fileNodes: FileNodes.forQueues(queueNodes, resolved.roots),
+    });
   }
 
   /**
@@ -190,7 +208,8 @@ export class Engine {
     try {
       const opened = await untilInterrupted(this.#native.openFile(request), this.#openings);
       if (isFailure(opened)) throw systemError(opened, { path });
-      const file = blockFiles.create(this.#host, path, opened);
+      const node = await this.#fileNodes?.nodeOf(path);
+      const file = blockFiles.create(this.#host, path, { opened, node });
       this.#files.add(file);
       if (limit !== undefined) file.setLimit(limit);
       await this.#install(file);

@@ -3,6 +3,9 @@
 import { SIMD, type SimdInfo } from '../checksum/simd.js';
 import { systemErrorReason } from '../errors.js';
 import type { NativeInfo } from '../native.js';
+import { exceptCpus, formatCpuList } from '../topology/cpu-list.js';
+import type { CpuTopology } from '../topology/cpus.js';
+import { nodeOfCpus, type QueuePlacement } from '../topology/placement.js';
 import { faultsRemark } from './faults.js';
 import { describeMemory, type MemoryInfo } from './memory-info.js';
 import type { ResolvedEngineOptions } from './options.js';
@@ -25,7 +28,10 @@ export interface PassedOver {
 export interface QueueInfo {
   readonly index: number;
   readonly backend: 'io_uring' | 'aio' | 'threads';
-  /** The NUMA node whose CPUs were asked for, if one was. */
+  /**
+   * The NUMA node that has all CPUs which its thread may run on. Undefined where they lie on several; with `affinity: 'none'`, where
+   * the machine has several.
+   */
   readonly node: number | undefined;
   /** CPUs asked for; empty: any. */
   readonly cpusAsked: readonly number[];
@@ -54,14 +60,15 @@ export interface EngineInfo {
   readonly simd: SimdInfo;
 }
 
-interface Placement {
-  readonly node: number | undefined;
-  readonly cpus: readonly number[];
+/** What was asked of the machine for queues, and what it is. */
+interface Asked {
+  readonly placement: readonly QueuePlacement[];
+  readonly topology: CpuTopology;
 }
 
 export function describeEngine(
   got: NativeInfo,
-  asked: readonly Placement[],
+  { placement, topology }: Asked,
   options: ResolvedEngineOptions,
   loopRing: FeatureInfo,
 ): EngineInfo {
@@ -72,15 +79,16 @@ export function describeEngine(
     maxIoBytes: options.maxIoBytes,
     remarks: options.faults === undefined ? '' : faultsRemark(options.faults),
     queues: got.queues.map((queue, index) => {
-      const { node, cpus } = asked[index]!;
+      const { node, cpus } = placement[index]!;
       return {
         index,
         backend: queue.backend,
-        node,
+        // What was got counts: CPUs may have gone since the machine was looked at.
+        node: cpus.length === 0 ? node : nodeOfCpus(topology, queue.cpus),
         cpusAsked: cpus,
         cpus: queue.cpus,
         features: queue.features,
-        remarks: placementRemarks(cpus, queue.cpus, queue.bind.errno),
+        remarks: placementRemarks(cpus, queue),
       };
     }),
     loopRing,
@@ -99,9 +107,23 @@ function describePassedOver(got: NativeInfo): readonly PassedOver[] {
   return [...told.values()];
 }
 
-function placementRemarks(asked: readonly number[], got: readonly number[], errno: number): string {
+const EINVAL = 22;
+
+function placementRemarks(
+  asked: readonly number[],
+  { cpus: got, bind }: Pick<NativeInfo['queues'][number], 'cpus' | 'bind'>,
+): string {
   if (asked.length === 0) return '';
-  if (errno !== 0) return `not bound to CPUs ${asked.join(',')}: none of them may be used`;
-  const missing = asked.filter((cpu) => !got.includes(cpu));
-  return missing.length === 0 ? '' : `CPUs ${missing.join(',')} may not be used`;
+  const list = formatCpuList(asked);
+  if (bind.errno === EINVAL) return `not bound to CPUs ${list}: none of them may be used`;
+  if (bind.errno !== 0) return `not bound to CPUs ${list}: ${systemErrorReason(bind)}`;
+  const missing = exceptCpus(asked, got);
+  const others = exceptCpus(got, asked);
+  return [
+    missing.length === 0 ? '' : `CPUs ${formatCpuList(missing)} may not be used`,
+    // Sandboxes that stand in for the kernel do not all heed it.
+    others.length === 0 ? '' : `CPUs ${formatCpuList(others)} are used as well: binding is ignored`,
+  ]
+    .filter((remark) => remark !== '')
+    .join('; ');
 }

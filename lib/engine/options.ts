@@ -10,7 +10,9 @@ import {
   type PoolOptions,
   type ResolvedPoolOptions,
 } from './pool-options.js';
-import { spreadOverNodes, type CpuTopology } from '../topology/cpus.js';
+import { rootsOf } from './roots.js';
+import type { Affinity } from '../topology/placement.js';
+import type { StorageRoots } from '../topology/storage.js';
 import { BACKEND_KINDS, LAYOUT, type BackendKind, type NativeOpenRequest } from '../native.js';
 import {
   checkBoolean,
@@ -45,10 +47,11 @@ export interface EngineOptions {
    */
   readonly backend?: 'auto' | 'io_uring' | 'aio' | 'threads';
   /**
-   * The CPUs of each queue's thread: `'auto'` (default) those of one NUMA node, nodes taken in turn; `'none'` leaves it to the
-   * kernel; a list of CPU lists, one a queue, pins it.
+   * The CPUs of each queue's thread: `'auto'` (default) those of one NUMA node that this process may use, nodes taken in turn,
+   * isolated CPUs (`isolcpus=`) only where nothing else may be used; `'none'` leaves it to the kernel; a list of CPU lists, one
+   * a queue, pins it. CPUs that cannot be had are left out, and `engine.info.queues` says which.
    */
-  readonly affinity?: 'auto' | 'none' | readonly (readonly number[])[];
+  readonly affinity?: Affinity;
   readonly pool?: PoolOptions;
   /** Rates not to exceed, by class and in total; see {@link Engine.setLimits}. Default: none. */
   readonly limits?: EngineLimits;
@@ -94,7 +97,8 @@ export interface ResolvedEngineOptions {
   readonly maxFiles: number;
   readonly backend: BackendKind;
   readonly faults: NativeFaultPlan | undefined;
-  readonly affinity: 'auto' | 'none' | readonly (readonly number[])[];
+  readonly affinity: Affinity;
+  readonly roots: StorageRoots;
   readonly pool: ResolvedPoolOptions;
   readonly limits: EngineLimits;
 }
@@ -144,6 +148,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     backend: resolveBackend(options.backend),
     faults: faultsOf(options),
     affinity,
+    roots: rootsOf(options),
     pool: resolvePool(poolOptions),
     limits: resolveLimits('options.limits', limits),
   };
@@ -196,18 +201,6 @@ function copyArray(array: readonly unknown[], maxLength: number): unknown[] {
     throw invalidValue('options.affinity', `must have at most ${maxLength} elements`, array);
   }
   return Array.from({ length }, (_, index) => array[index]);
-}
-
-/** Each queue's node, where one is known, and CPUs; an empty list leaves it to the kernel. */
-export function placeQueues(
-  { affinity, queues }: ResolvedEngineOptions,
-  topology: CpuTopology,
-): readonly { readonly node: number | undefined; readonly cpus: readonly number[] }[] {
-  if (affinity === 'auto') return spreadOverNodes(topology, queues);
-  return Array.from({ length: queues }, (_, queue) => ({
-    node: undefined,
-    cpus: affinity === 'none' ? [] : (affinity[queue] ?? []),
-  }));
 }
 
 const ACCESS = ['read', 'write', 'read-write'] as const;

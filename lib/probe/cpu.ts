@@ -3,6 +3,7 @@
 import type { NativeProbe } from '../native.js';
 import { formatCpuList, tryParseCpuList } from '../topology/cpu-list.js';
 import { listNodes, readCpuTopology } from '../topology/cpus.js';
+import { nodesForQueues } from '../topology/placement.js';
 import { readCpuset } from '../topology/cpuset.js';
 import { readText, sysPath, type TopologyRoots } from '../topology/sysfs.js';
 import { describeFailure } from '../errors.js';
@@ -51,14 +52,18 @@ function judgePinning({ affinity, cpus, cpusBound }: NativeProbe): ProbeFeature 
 }
 
 async function judgeNodes(roots: TopologyRoots): Promise<ProbeFeature> {
-  const { nodes } = await readCpuTopology(roots);
+  const topology = await readCpuTopology(roots);
+  const { nodes } = topology;
+  const usable = nodesForQueues(topology).map(({ node }) => node);
   if (listNodes(roots).length === 0) {
     return feature('numa', 'yes', { detail: 'this kernel tells of no nodes: all is taken as one' });
   }
   const detail =
     nodes.length === 1
       ? 'one node: nothing lies far away'
-      : `${nodes.length} nodes with CPUs: queues are spread over them`;
+      : usable.length === nodes.length
+        ? `${nodes.length} nodes with CPUs: queues are spread over them`
+        : `${nodes.length} nodes with CPUs, queues on ${formatCpuList(usable)}: the others have none that may be used`;
   return feature('numa', 'yes', { detail });
 }
 

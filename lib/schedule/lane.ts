@@ -104,6 +104,11 @@ export class Lane {
     return this.#inFlight < this.#depth;
   }
 
+  /** Nothing in flight but perhaps a batch that is still being gathered. */
+  get isIdle(): boolean {
+    return this.#inFlight <= Math.min(this.#unpublished, PUBLISH_AT - 1) && this.hasRoom;
+  }
+
   /** Whether a further file may be installed or removed: these have slots of their own. */
   get hasControlRoom(): boolean {
     return this.#controlInFlight < LAYOUT.controlSlots;

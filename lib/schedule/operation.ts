@@ -5,6 +5,7 @@ import type { Lease } from '../memory/lease.js';
 import { OpKind, type NativeFile } from '../native.js';
 import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { Lane } from './lane.js';
+import type { LaneGroup } from './lane-choice.js';
 import type { RateLimiter } from './rate-limiter.js';
 import type { Split } from './split.js';
 import type { WaitingList } from './waiting-list.js';
@@ -25,6 +26,8 @@ export class FileRef {
   readonly readsWithoutBlocking: boolean;
   /** Offsets and lengths are multiples of it. */
   readonly blockSize: number;
+  /** The lanes that are near its device, if some are nearer than others. Never another while anything is under way. */
+  near: LaneGroup | undefined = undefined;
   /** Bytes; grows with writes past the end. */
   size: number;
   /** No further operations. */

@@ -8,9 +8,8 @@
 // One that is larger than maxIoBytes becomes several operations on its way into the lanes, which settle as one (see split.ts).
 //
 // A small read that is alone in the engine goes another way, through the ring of this thread (loop-lane.ts).
-// Operations of one tick stay together: a lane that has begun a batch is filled until it publishes, and the next begins on
-// the lane with the least in flight. Waiting is bounded by maxQueued, which callers ask about beforehand (hasRoomFor), so
-// that a batch is refused as a whole and before any of it has begun.
+// Which lane, and what waits for it, is lane-choice.ts. Waiting is bounded by maxQueued, which callers ask about beforehand
+// (hasRoomFor), so that a batch is refused as a whole and before any of it has begun.
 //
 // An operation may be interrupted at any time (see interrupt.ts). What waits goes at once. What the kernel has is
 // cancelled there, which is advice only: a read is answered at once nevertheless, its memory following when the kernel lets go; a
@@ -23,6 +22,7 @@ import { OpKind, type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
 import type { Interrupt } from '../interrupt.js';
 import { Lane } from './lane.js';
+import { LaneChoice, type LaneGroup } from './lane-choice.js';
 import { LoopLane } from './loop-lane.js';
 import {
   describeOperation,
@@ -38,7 +38,6 @@ import { promiseOf } from './promise-ends.js';
 import { RateLimiter, type RateLimit } from './rate-limiter.js';
 import { RoomSeekers } from './room.js';
 import { splitOf, type SplitHost } from './split.js';
-import { WaitingList } from './waiting-list.js';
 
 /** Settled operations kept for reuse, at most. */
 const MAX_SPARE = 4096;
@@ -48,7 +47,8 @@ const NS_PER_MS = 1e6;
 export type EngineLimits = Readonly<Partial<Record<IoClass | 'total', RateLimit>>>;
 
 export interface SchedulerOptions {
-  readonly queues: number;
+  /** The NUMA node of each queue, as far as known. */
+  readonly nodes: readonly (number | undefined)[];
   readonly depth: number;
   /** Whether there is a further queue, which this thread drives. */
   readonly driven: boolean;
@@ -67,8 +67,8 @@ export class Scheduler {
   readonly #allLanes: readonly Lane[];
   readonly #maxQueued: number;
   readonly #depth: number;
-  /** By class: what waits for room in a lane. */
-  readonly #waiting = IO_CLASSES.map(() => new WaitingList());
+  /** Also of what waits for room in a lane. */
+  readonly #choice: LaneChoice;
   readonly #classLimiters = IO_CLASSES.map(() => new RateLimiter((op) => this.#limitTotal(op)));
   readonly #totalLimiter = new RateLimiter((op) => this.#start(op));
   readonly #fileLimiters = new Set<RateLimiter>();
@@ -78,11 +78,9 @@ export class Scheduler {
   readonly #spare: Operation[] = [];
   /** What to add to performance.now() to get CLOCK_MONOTONIC, which native code subtracts from. */
   readonly #clockOriginNs: number;
-  /** Those in #waiting, and those that a rate limit holds back. */
-  #waitingCount = 0;
+  /** Those that a rate limit holds back. */
   #heldCount = 0;
   #reserved = 0;
-  #lane: Lane;
   #flushPlanned = false;
   #checksumsPrepared = false;
   #nowNs = 0;
@@ -92,14 +90,12 @@ export class Scheduler {
   #abandoned: Error | undefined;
 
   constructor(native: NativeEngine, options: SchedulerOptions) {
-    this.#lanes = Array.from(
-      { length: options.queues },
-      (_, queue) => new Lane(native, queue, options.depth),
-    );
-    if (options.driven) this.#loopLane = new LoopLane(native, options.queues);
+    const { nodes } = options;
+    this.#lanes = nodes.map((_, queue) => new Lane(native, queue, options.depth));
+    if (options.driven) this.#loopLane = new LoopLane(native, nodes.length);
     this.#allLanes = this.#loopLane ? [...this.#lanes, this.#loopLane.lane] : this.#lanes;
     this.#controls = this.#allLanes.map(() => new Fifo<Operation>());
-    this.#lane = this.#lanes[0]!;
+    this.#choice = new LaneChoice(this.#lanes, nodes);
     this.#depth = options.depth;
     this.#maxQueued = options.maxQueued;
     this.maxIoBytes = options.maxIoBytes;
@@ -128,6 +124,11 @@ export class Scheduler {
     this.#fileLimiters.delete(limiter);
   }
 
+  /** The lanes near a node, for FileRef.near. */
+  lanesNear(node: number): LaneGroup | undefined {
+    return this.#choice.near(node);
+  }
+
   /**
    * Must come before the first operation with checksums.
    *
@@ -141,7 +142,7 @@ export class Scheduler {
 
   /** Operations that wait for room in a queue, or for a rate limit. */
   get waiting(): number {
-    return this.#waitingCount + this.#heldCount;
+    return this.#choice.waitingCount + this.#heldCount;
   }
 
   /** Operations in the queues. */
@@ -220,7 +221,7 @@ export class Scheduler {
     const large = op.length > this.maxIoBytes && transfers;
     const loop = this.#loopLane;
     if (loop !== undefined) {
-      const alone = !large && this.#lane.inFlight === 0;
+      const alone = !large && this.#choice.any.current.inFlight === 0;
       if (alone && loop.suits(op) && this.#isIdle()) return loop.push(op);
       const first = loop.takeBack();
       if (first !== undefined) this.#place(first);
@@ -235,10 +236,10 @@ export class Scheduler {
   }
 
   #place(op: Operation): void {
-    const lane = this.#waitingCount === 0 ? this.#laneWithRoom() : undefined;
+    const lane = this.#choice.laneFor(op);
     if (lane === undefined) {
-      this.#waiting[op.ioClass]!.push(op);
-      this.#waitingCount++;
+      this.#choice.wait(op);
+      if (this.#choice.mayPassOthers(op)) this.#admitWaiting();
     } else if (lane.push(op)) {
       this.#readClock();
     }
@@ -265,8 +266,7 @@ export class Scheduler {
   }
 
   #queue(op: Operation): void {
-    this.#waiting[op.ioClass]!.push(op);
-    this.#waitingCount++;
+    this.#choice.wait(op);
     this.#admitWaiting();
   }
 
@@ -293,9 +293,10 @@ export class Scheduler {
   }
 
   #interruptWaiting(op: Operation): void {
-    if (op.list === this.#waiting[op.ioClass]) this.#waitingCount--;
-    else this.#heldCount--;
-    op.list!.remove(op);
+    if (!this.#choice.leave(op)) {
+      this.#heldCount--;
+      op.list!.remove(op);
+    }
     if (op.lease !== undefined) leases.arrive(op.lease);
     try {
       op.sink.settle(op, -ECANCELED, 0);
@@ -389,13 +390,13 @@ export class Scheduler {
     this.#abandoned = reason;
     this.#limited = true; // makes submit() look
     const limiters = [...this.#fileLimiters, ...this.#classLimiters, this.#totalLimiter];
-    for (const waiting of [...limiters, ...this.#waiting]) {
-      for (let op = waiting.shift(); op !== undefined; op = waiting.shift()) {
+    for (const limiter of limiters) {
+      for (let op = limiter.shift(); op !== undefined; op = limiter.shift()) {
         this.#giveUp(op, reason);
       }
     }
-    this.#waitingCount = 0;
     this.#heldCount = 0;
+    this.#choice.drain((op) => this.#giveUp(op, reason));
     for (const lane of this.#allLanes) lane.abandon((op) => this.#giveUp(op, reason));
     for (const controls of this.#controls) {
       for (let op = controls.shift(); op !== undefined; op = controls.shift()) {
@@ -420,19 +421,6 @@ export class Scheduler {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(op);
   };
 
-  #laneWithRoom(): Lane | undefined {
-    const current = this.#lane;
-    if (current.hasRoom && (current.unpublished > 0 || this.#lanes.length === 1)) return current;
-    this.#lane = this.#idlestLane();
-    return this.#lane.hasRoom ? this.#lane : undefined;
-  }
-
-  #idlestLane(): Lane {
-    let best = this.#lane;
-    for (const lane of this.#lanes) if (lane.inFlight < best.inFlight) best = lane;
-    return best;
-  }
-
   /** Lets operations that wait into the room that completions made. */
   #admit(queue: number): void {
     const controls = this.#controls[queue]!;
@@ -444,30 +432,39 @@ export class Scheduler {
   }
 
   #admitWaiting(): void {
-    for (const waiting of this.#waiting) {
-      for (let op = waiting.first; op !== undefined; op = waiting.first) {
-        const large = op.length > this.maxIoBytes;
-        const split = large ? splitOf(op, this.maxIoBytes, this.#splitHost) : undefined;
-        const lane = split === undefined ? this.#laneWithRoom() : this.#idlestLane();
-        if (lane?.hasRoom !== true) return;
-        this.#planFlush();
-        if (split === undefined) {
-          this.#waitingCount--;
-          waiting.shift();
-        } else {
-          op = this.take();
-          split.begin(op);
-        }
-        lane.push(op);
+    const choice = this.#choice;
+    if (choice.waitingCount === 0) return;
+    choice.beginRound();
+    for (let ioClass = 0; ioClass < IO_CLASSES.length; ioClass++) {
+      for (let next = choice.next(ioClass); next !== undefined; next = choice.next(ioClass)) {
+        this.#admitFirst(next, next.waiting[ioClass]!.first!);
       }
     }
   }
 
+  /** The first that waits in a group, or the next part of it. */
+  #admitFirst(group: LaneGroup, first: Operation): void {
+    const large = first.length > this.maxIoBytes;
+    const split = large ? splitOf(first, this.maxIoBytes, this.#splitHost) : undefined;
+    const lane = this.#choice.laneIn(group, split !== undefined);
+    if (lane === undefined) {
+      group.full = true;
+      return;
+    }
+    this.#planFlush();
+    let op = first;
+    if (split === undefined) {
+      this.#choice.leave(first);
+    } else {
+      op = this.take();
+      split.begin(op);
+    }
+    lane.push(op);
+  }
+
   readonly #splitHost: SplitHost = {
     leave: (whole) => {
-      if (whole.list === undefined) return;
-      whole.list.remove(whole);
-      this.#waitingCount--;
+      this.#choice.leave(whole);
     },
     end: (whole, tell) => {
       // As for any other: what was given up is still the kernel's.

@@ -1,16 +1,24 @@
 // Which CPUs there are, on which NUMA nodes, and which of them this process may use: as much as placing queues takes.
 // machine.ts says more.
 
-import { intersectCpus, parseCpuList, tryParseCpuList } from './cpu-list.js';
+import { intersectCpus, tryParseCpuList } from './cpu-list.js';
 import { listFolder, procPath, readText, sysPath, type TopologyRoots } from './sysfs.js';
 
-export { parseCpuList, type TopologyRoots };
+interface CpuNode {
+  readonly node: number;
+  /** Online. */
+  readonly cpus: readonly number[];
+  /** The node itself, or the nearest that has memory which this process may use; `undefined` where there is none. */
+  readonly memoryNode: number | undefined;
+}
 
 export interface CpuTopology {
   /** NUMA nodes that have CPUs, ascending; one node 0 where the kernel knows none. */
-  readonly nodes: readonly { readonly node: number; readonly cpus: readonly number[] }[];
+  readonly nodes: readonly CpuNode[];
   /** CPUs that the process's affinity and cpuset allow; `undefined` where the kernel would not say. */
   readonly allowed: readonly number[] | undefined;
+  /** Kept free of the scheduler's balancing (`isolcpus=`). */
+  readonly isolated: readonly number[];
 }
 
 /** More nodes than the largest kernel configuration has. */
@@ -42,36 +50,60 @@ export function listNodes(
     .slice(0, MAX_NODES);
 }
 
+/** Nodes that this process's memory may come from; `undefined` where the kernel does not say. */
+export function readMemoryNodes(roots: TopologyRoots): readonly number[] | undefined {
+  return tryParseCpuList(readStatus(roots, 'Mems_allowed_list'));
+}
+
+/** To each node, in their order; 10 is to itself. Empty where the kernel does not say. */
+export function readDistances(folder: string): readonly number[] {
+  const distances = (readText(`${folder}/distance`) ?? '').split(/\s+/).map(Number);
+  return distances.every((distance) => Number.isInteger(distance) && distance > 0) ? distances : [];
+}
+
+/** A file of /sys/devices/system/cpu that is a list. */
+export function readCpuSet(roots: TopologyRoots, name: string): readonly number[] | undefined {
+  return tryParseCpuList(readText(sysPath(roots, 'devices', 'system', 'cpu', name)));
+}
+
 // eslint-disable-next-line @typescript-eslint/require-await -- a promise, so that its callers need not know how it reads
 export async function readCpuTopology(roots: TopologyRoots = {}): Promise<CpuTopology> {
   const allowed = readAffinity(roots);
-  const nodes = listNodes(roots)
+  const isolated = readCpuSet(roots, 'isolated') ?? [];
+  const all = listNodes(roots);
+  const nearestMemory = memoryFinder(
+    roots,
+    all.map(({ node }) => node),
+  );
+  const nodes = all
     .map(({ node, folder }) => ({
       node,
+      // Never with those that are offline.
       cpus: tryParseCpuList(readText(`${folder}/cpulist`)) ?? [],
+      folder,
     }))
-    .filter(({ cpus }) => cpus.length > 0);
-  // A kernel without NUMA has no node folder: then all there is lies together.
-  return { nodes: nodes.length > 0 ? nodes : [{ node: 0, cpus: [...(allowed ?? [])] }], allowed };
+    .filter(({ cpus }) => cpus.length > 0)
+    .map(({ node, cpus, folder }) => ({ node, cpus, memoryNode: nearestMemory(node, folder) }));
+  if (nodes.length > 0) return { nodes, allowed, isolated };
+  // A kernel without NUMA has no node folder: then all there is lies together. A mask may name what is offline.
+  const online = readCpuSet(roots, 'online') ?? allowed ?? [];
+  const usable = allowed === undefined ? [] : intersectCpus(allowed, online);
+  const cpus = usable.length > 0 ? usable : [...(allowed ?? [])];
+  return { nodes: [{ node: 0, cpus, memoryNode: undefined }], allowed, isolated };
 }
 
-/**
- * The CPU lists of `queues` queues, spread over the nodes in turn, each bound to those CPUs of its node that the process may
- * use. An empty list binds nothing. Never to single CPUs: two processes that both chose so would choose the same.
- */
-export function spreadOverNodes(
-  topology: CpuTopology,
-  queues: number,
-): { readonly node: number | undefined; readonly cpus: readonly number[] }[] {
-  const { allowed } = topology;
-  const usable = topology.nodes
-    .map(({ node, cpus }) => ({
-      node,
-      cpus: allowed === undefined ? cpus : intersectCpus(cpus, allowed),
-    }))
-    .filter(({ cpus }) => cpus.length > 0);
-  return Array.from(
-    { length: queues },
-    (_, queue) => usable[queue % usable.length] ?? { node: undefined, cpus: [] },
-  );
+/** Finds the nearest node that has memory which this process may use. */
+function memoryFinder(
+  roots: TopologyRoots,
+  all: readonly number[],
+): (node: number, folder: string) => number | undefined {
+  const folder = sysPath(roots, 'devices', 'system', 'node');
+  const present = tryParseCpuList(readText(`${folder}/has_memory`)) ?? all;
+  const usable = intersectCpus(present, readMemoryNodes(roots) ?? present);
+  return (node, itsFolder) => {
+    if (usable.includes(node)) return node;
+    const distances = readDistances(itsFolder);
+    const distanceTo = (other: number) => distances[all.indexOf(other)] ?? Infinity;
+    return usable.toSorted((a, b) => distanceTo(a) - distanceTo(b))[0];
+  };
 }

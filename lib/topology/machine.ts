@@ -2,7 +2,7 @@
 // some ten files a core, which is nothing to do at each start of an engine.
 
 import { exceptCpus, formatCpuList, intersectCpus, tryParseCpuList } from './cpu-list.js';
-import { listNodes, readAffinity, readStatus } from './cpus.js';
+import { listNodes, readAffinity, readCpuSet, readDistances, readMemoryNodes } from './cpus.js';
 import { readCpuset, type Cpuset } from './cpuset.js';
 import { listFolder, readNumber, readText, sysPath, type TopologyRoots } from './sysfs.js';
 
@@ -67,7 +67,7 @@ export function readMachine(roots: TopologyRoots = {}): Machine {
     cores: readCores(roots, online),
     caches: readCaches(roots, online),
     allowed: affinity === undefined ? online : intersectCpus(online, affinity),
-    memoryNodes: tryParseCpuList(readStatus(roots, 'Mems_allowed_list')),
+    memoryNodes: readMemoryNodes(roots),
     cpuset: readCpuset(roots),
   };
 }
@@ -77,10 +77,10 @@ function cpuFolder(roots: TopologyRoots, ...parts: readonly string[]): string {
 }
 
 function readCpuSets(roots: TopologyRoots, fallback: readonly number[]) {
-  const list = (name: string) => tryParseCpuList(readText(cpuFolder(roots, name)));
-  const online = list('online') ?? fallback;
-  const present = list('present') ?? online;
-  return { online, present, isolated: intersectCpus(list('isolated') ?? [], present) };
+  const online = readCpuSet(roots, 'online') ?? fallback;
+  const present = readCpuSet(roots, 'present') ?? online;
+  const isolated = intersectCpus(readCpuSet(roots, 'isolated') ?? [], present);
+  return { online, present, isolated };
 }
 
 function readNodes(roots: TopologyRoots, online: readonly number[]): readonly NumaNode[] {
@@ -88,15 +88,10 @@ function readNodes(roots: TopologyRoots, online: readonly number[]): readonly Nu
     node,
     cpus: intersectCpus(tryParseCpuList(readText(`${folder}/cpulist`)) ?? [], online),
     memoryBytes: kibibytes(/MemTotal:\s*(\d+) kB/.exec(readText(`${folder}/meminfo`) ?? '')?.[1]),
-    distances: readDistances(`${folder}/distance`),
+    distances: readDistances(folder),
   }));
   if (nodes.length > 0) return nodes;
   return [{ node: 0, cpus: online, memoryBytes: undefined, distances: [] }];
-}
-
-function readDistances(file: string): readonly number[] {
-  const distances = (readText(file) ?? '').split(/\s+/).map(Number);
-  return distances.every((distance) => Number.isInteger(distance) && distance > 0) ? distances : [];
 }
 
 function kibibytes(digits: string | undefined): number | undefined {

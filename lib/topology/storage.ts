@@ -37,7 +37,8 @@ export interface Storage {
 
 const MAX_DEVICES = 64;
 
-async function lookUpHere(file: string): Promise<PathFacts> {
+/** {@link LookUp} of the real file system. */
+export async function lookUpHere(file: string): Promise<PathFacts> {
   const realPath = await realpath(file);
   const facts = await stat(realPath, { bigint: true });
   const block = facts.isBlockDevice();

@@ -12,10 +12,14 @@ import { buildMachine, type MachineDescription } from '../topology/fixtures/buil
 import {
   container,
   CRYPT_BELOW_LVM,
+  CXL,
   EIGHT_NODES,
   HALF_OFFLINE,
+  ISOLATED,
+  ISOLATED_SOCKET,
   MIRROR,
   SMALL,
+  SOCKET_OFFLINE,
 } from '../topology/fixtures/machines.js';
 import { runCli } from './run-cli.js';
 
@@ -107,6 +111,8 @@ describe('the picture of a machine', () => {
       │ memory     64 GiB     │
       │ CPUs       4-7        │
       │ allowed    6          │
+      │ isolated   6-7        │
+      │ queues on  none       │
       │ L1d        32 KiB × 4 │
       │ L1i        32 KiB × 4 │
       │ L2         1 MiB × 4  │
@@ -141,6 +147,26 @@ describe('the picture of a machine', () => {
       │ distances  20 20 20 20 20 20 20 20 10 20 │
       └──────────────────────────────────────────┘"
     `);
+  });
+
+  it('of a node whose memory, or all of whose CPUs, are not for this process', async () => {
+    const lines = async (machine: MachineDescription, ...rows: readonly number[]) => {
+      const box = (await draw({ ...machine, disks: [] })).split('┌─ node 1')[1]!.split('\n');
+      return rows.map((row) => box[row]!.replaceAll('│', '').trim());
+    };
+    expect(await lines(container(2), 1, 2, 3)).toEqual([
+      'memory     64 GiB (not allowed)',
+      'CPUs       4-7, 12-15',
+      'allowed    4',
+    ]);
+    expect(await lines(ISOLATED_SOCKET, 2, 3, 4)).toEqual([
+      'CPUs       4-7, 12-15',
+      'isolated   4-7, 12-15',
+      'queues on  none',
+    ]);
+    expect(await lines(ISOLATED, 3, 4)).toEqual(['isolated   7, 15', 'queues on  4-6, 12-14']);
+    expect(await lines(SOCKET_OFFLINE, 1, 2)).toEqual(['memory     64 GiB', 'CPUs       none']);
+    expect(await lines(CXL, 1, 2)).toEqual(['memory     none', 'CPUs       4-7']);
   });
 
   it('of which nothing is known', async () => {
@@ -248,7 +274,12 @@ describe('ringbolt topology', () => {
   it('is JSON of schema 1', () => {
     const { exitCode, stdout } = runCli('topology', tempFolder(), '--json');
     expect(exitCode).toBe(0);
-    const report = JSON.parse(stdout) as { machine: Machine; storage: Storage };
+    const report = JSON.parse(stdout) as {
+      machine: Machine;
+      queuesOn: readonly unknown[];
+      storage: Storage;
+    };
+    expect(report.queuesOn.length).toBeGreaterThan(0);
     expect(report).toMatchObject({ schema: 1, disks: expect.any(Array) as unknown });
     expect(report.machine.nodes.length).toBeGreaterThan(0);
     expect(report.machine.allowed.length).toBeGreaterThan(0);

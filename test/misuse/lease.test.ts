@@ -308,12 +308,14 @@ describe('a user cannot', () => {
       () => BlockFile.prototype,
       [
         ...[
+          'acquire',
           'blockSize',
           'close',
           'direct',
           'discard',
           'flush',
           'leases',
+          'node',
           'path',
           'read',
           'readBatch',

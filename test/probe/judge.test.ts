@@ -327,6 +327,18 @@ describe('CPUs', () => {
     expect(taskset.detail).toMatch(/limited by affinity$/);
   });
 
+  it('nodes, and those that queues are on', async () => {
+    const folder = 'sys/devices/system/node';
+    const nodes = { [`${folder}/node0/cpulist`]: '0-3', [`${folder}/node1/cpulist`]: '4-7' };
+    const both = await line('numa', { files: nodes });
+    expect(both.detail).toBe('2 nodes with CPUs: queues are spread over them');
+    const status = { 'proc/self/status': 'Cpus_allowed_list:\t4-5' };
+    const one = await line('numa', { files: { ...nodes, ...status } });
+    expect(one.detail).toBe(
+      '2 nodes with CPUs, queues on 1: the others have none that may be used',
+    );
+  });
+
   it('binding that fails, or does nothing', async () => {
     const refused = { affinity: failure(1, 'sched_setaffinity'), cpusBound: [0, 1] };
     expect(await line('pinning', { native: refused })).toMatchObject({ available: false });

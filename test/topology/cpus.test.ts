@@ -1,32 +1,13 @@
-// Shows how CPU lists are read and queues are spread, on made-up machines of one, two and four nodes.
+// Shows how CPU lists are read, and what of a machine placing queues takes.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  parseCpuList,
-  readCpuTopology,
-  spreadOverNodes,
-  type TopologyRoots,
-} from '../../dist/lib/topology/cpus.js';
-import { tempFolder } from '../support/temp-folder.js';
+import { parseCpuList } from '../../dist/lib/topology/cpu-list.js';
+import { readCpuTopology } from '../../dist/lib/topology/cpus.js';
+import { buildMachine, type MachineDescription } from './fixtures/build.js';
+import { CXL, HALF_OFFLINE, SOCKET_OFFLINE } from './fixtures/machines.js';
 
-function machine(nodes: Readonly<Record<string, string>>, allowed?: string): TopologyRoots {
-  const root = tempFolder();
-  for (const [node, cpus] of Object.entries(nodes)) {
-    const folder = path.join(root, 'sys/devices/system/node', node);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, 'cpulist'), `${cpus}\n`);
-  }
-  if (allowed !== undefined) {
-    mkdirSync(path.join(root, 'proc/self'), { recursive: true });
-    writeFileSync(
-      path.join(root, 'proc/self/status'),
-      `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${allowed}\n`,
-    );
-  }
-  return { sys: path.join(root, 'sys'), proc: path.join(root, 'proc') };
-}
+const read = (machine: MachineDescription) =>
+  readCpuTopology(buildMachine({ ...machine, withoutCores: true }));
 
 describe('parseCpuList', () => {
   it.each([
@@ -42,37 +23,48 @@ describe('parseCpuList', () => {
   });
 });
 
-describe('spreadOverNodes', () => {
-  it('binds every queue to the only node there is', async () => {
-    const topology = await readCpuTopology(machine({ node0: '0-3' }, '0-3'));
-    expect(spreadOverNodes(topology, 2)).toEqual([
-      { node: 0, cpus: [0, 1, 2, 3] },
-      { node: 0, cpus: [0, 1, 2, 3] },
+describe('what placing queues takes', () => {
+  it('nodes that have CPUs, with the nearest memory', async () => {
+    const { nodes } = await read(CXL);
+    expect(nodes).toEqual([
+      { node: 0, cpus: [0, 1, 2, 3], memoryNode: 0 },
+      // Node 0 is nearer than the memory behind CXL.
+      { node: 1, cpus: [4, 5, 6, 7], memoryNode: 0 },
     ]);
   });
 
-  it('takes nodes in turn, in numerical order, leaving out those without CPUs', async () => {
-    const roots = machine({ node10: '8-11', node2: '4-7', node0: '0-3', node1: '' }, '0-11');
-    const nodes = spreadOverNodes(await readCpuTopology(roots), 4).map(({ node }) => node);
-    expect(nodes).toEqual([0, 2, 10, 0]);
+  it('memory that the process may not use is none', async () => {
+    const memoryNode = async (machine: MachineDescription) =>
+      (await read(machine)).nodes.map((node) => node.memoryNode);
+    expect(await memoryNode({ ...CXL, memoryAllowed: '2' })).toEqual([2, 2]);
+    expect(await memoryNode({ ...CXL, memoryAllowed: '' })).toEqual([undefined, undefined]);
   });
 
-  it('uses only CPUs that the process may use, and only nodes that have some', async () => {
-    const roots = machine({ node0: '0-3', node1: '4-7' }, '5-6');
-    expect(spreadOverNodes(await readCpuTopology(roots), 2)).toEqual([
-      { node: 1, cpus: [5, 6] },
-      { node: 1, cpus: [5, 6] },
+  it('where the kernel does not say which nodes have memory, each is taken to have some', async () => {
+    const files = { 'sys/devices/system/node/has_memory': 'x' };
+    const { nodes } = await read({ ...CXL, memoryAllowed: '0-2', files });
+    expect(nodes.map(({ memoryNode }) => memoryNode)).toEqual([0, 1]);
+  });
+
+  it('CPUs that are offline are of no node', async () => {
+    expect((await read(HALF_OFFLINE)).nodes.map(({ cpus }) => cpus)).toEqual([
+      [0, 1, 2],
+      [4, 5, 6, 7],
     ]);
+    expect((await read(SOCKET_OFFLINE)).nodes.map(({ node }) => node)).toEqual([0]);
   });
 
-  it('takes a kernel without NUMA as one node', async () => {
-    const topology = await readCpuTopology(machine({}, '0-1'));
-    expect(spreadOverNodes(topology, 1)).toEqual([{ node: 0, cpus: [0, 1] }]);
+  it('a kernel without NUMA is one node, of what is allowed and online', async () => {
+    const one = (cpus: readonly number[]) => [{ node: 0, cpus, memoryNode: undefined }];
+    expect((await read({ allowed: '0-1' })).nodes).toEqual(one([0, 1]));
+    expect((await read({ allowed: '0-7', online: '0-3' })).nodes).toEqual(one([0, 1, 2, 3]));
   });
 
-  it('binds nothing where nothing is known', async () => {
-    const topology = await readCpuTopology(machine({}));
-    expect(topology.allowed).toBeUndefined();
-    expect(spreadOverNodes(topology, 1)).toEqual([{ node: undefined, cpus: [] }]);
+  it('nothing, where nothing is known', async () => {
+    expect(await read({})).toEqual({
+      nodes: [{ node: 0, cpus: [], memoryNode: undefined }],
+      allowed: undefined,
+      isolated: [],
+    });
   });
 });

@@ -11,14 +11,7 @@ import { formatDeviceNumber } from '../../dist/lib/topology/mounts.js';
 import { readDisks, readStorage } from '../../dist/lib/topology/storage.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { buildMachine, type DiskDescription, type MachineDescription } from './fixtures/build.js';
-import {
-  container,
-  CRYPT_BELOW_LVM,
-  LOOP,
-  MIRROR,
-  SMALL,
-  TWO_SOCKETS,
-} from './fixtures/machines.js';
+import { container, CRYPT_BELOW_LVM, LOOP, MIRROR, MULTIPATH, SMALL } from './fixtures/machines.js';
 
 // A machine is hundreds of small files, on whatever disk there is.
 vi.setConfig({ testTimeout: 30_000 });
@@ -108,11 +101,7 @@ describe('the node of a device', () => {
   });
 
   it("is the controller's for an NVMe disk with several paths", async () => {
-    const disks: DiskDescription[] = [
-      { name: 'nvme0n1', number: '259:0', hardware: 'nvme-multipath', node: 1 },
-    ];
-    const paths = { '/dev/nvme0n1': { kind: 'block device', deviceNumber: '259:0' } } as const;
-    expect(await nodes('/dev/nvme0n1', { ...TWO_SOCKETS, disks, paths })).toEqual([[1]]);
+    expect(await nodes('/dev/nvme0n1', MULTIPATH)).toEqual([[1]]);
   });
 });
 
