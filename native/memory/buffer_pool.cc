@@ -159,9 +159,8 @@ uint32_t BufferPool::NextBufferGeneration(uint32_t unit) {
 
 void BufferPool::NoteForgotten(const Forgotten& buffer) {
   const uint32_t index = GenerationIndex(buffer.unit);
-  if (index >= generations_.size() || generations_[index] != buffer.generation || noted_[index]) {
-    return;
-  }
+  if (index >= generations_.size() || noted_[index]) return;
+  if (buffer.generation == 0 || buffer.generation != generations_[index]) return;
   noted_[index] = true;
   forgotten_.push_back(buffer);
 }
