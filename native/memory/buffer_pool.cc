@@ -177,22 +177,6 @@ uint32_t BufferPool::GenerationIndex(uint32_t unit) const {
   return place.has_value() ? units_ + *place : UINT32_MAX;
 }
 
-// The class that it was leased with; kNotLeased if it was not, and nothing happens. Of two threads
-// that release the same slab one succeeds: that is what the locked instruction is for, which costs
-// little on a line that no other core has.
-uint8_t BufferPool::MarkFree(uint32_t unit) {
-  if (unit < units_) {
-    std::atomic<uint8_t>& state = StateOf(unit);
-    uint8_t slab_class = state.load(std::memory_order_relaxed);
-    if (slab_class != kNotLeased &&
-        state.compare_exchange_strong(slab_class, kNotLeased, std::memory_order_relaxed)) {
-      return slab_class;
-    }
-  }
-  refused_.value.fetch_add(1, std::memory_order_relaxed);
-  return kNotLeased;
-}
-
 // Slabs that are not marked as leased yet.
 uint32_t BufferPool::TakeSome(uint32_t slab_class, uint32_t part, std::span<uint32_t> out) {
   SharedList::Counters& counters = parts_[part]->counters(slab_class);
