@@ -9,6 +9,7 @@
 //   asan        the same under the address sanitizer and the one for undefined behaviour
 //   devices     full, failing and read-only ones, and one that answers after five seconds
 //   workers     1,000 with engines and 1,000 without, on each backend
+//   memory      the buffer pool's random tests, 10,000,000 steps each
 //   calm        what timers and sockets get while reads complete without end; prints the figures
 //   conditions  the engine's tests under each condition a machine may be in (test-conditions.mjs)
 import { spawnSync } from 'node:child_process';
@@ -38,6 +39,7 @@ const PARTS = {
       ['test/lifecycle/worker-cycles.test.ts'],
       withDefault('RINGBOLT_WORKER_CYCLES', '1000'),
     ),
+  memory,
   calm: () =>
     vitest('calm', ['test/schedule/calm.test.ts'], withDefault('RINGBOLT_CALM_ROUNDS', '40')),
   conditions,
@@ -90,6 +92,30 @@ function sanitized() {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** doctest's own summary: `test cases: 7 | 7 passed | 0 failed | 250 skipped`. */
+function memory() {
+  const none = { passed: 0, failed: 0, skipped: 0 };
+  const tests = 'ringbolt_native_tests';
+  const built =
+    configure('plain') ||
+    run('cmake', ['--build', 'build-cmake/plain', '--parallel', '--target', tests], {
+      minutes: 30,
+    });
+  if (built !== 0) return missedFailure(none, built, 'the native tests');
+  const { status, stdout } = spawnSync(
+    join(root, 'build-cmake/plain', tests),
+    ['--test-case=*Buddy*,*BufferPool*,*SharedList*'],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, ...withDefault('RINGBOLT_POOL_STEPS', '10000000') },
+    },
+  );
+  console.log(stdout);
+  const counts = /test cases: +\d+ \| +(\d+) passed \| +(\d+) failed/.exec(stdout);
+  const [passed = 0, failed = 0] = counts?.slice(1).map(Number) ?? [];
+  return missedFailure({ ...none, passed, failed }, status, 'memory');
 }
 
 function conditions() {

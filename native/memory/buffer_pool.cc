@@ -159,9 +159,8 @@ uint32_t BufferPool::NextBufferGeneration(uint32_t unit) {
 
 void BufferPool::NoteForgotten(const Forgotten& buffer) {
   const uint32_t index = GenerationIndex(buffer.unit);
-  if (index >= generations_.size() || generations_[index] != buffer.generation || noted_[index]) {
-    return;
-  }
+  if (index >= generations_.size() || noted_[index]) return;
+  if (buffer.generation == 0 || buffer.generation != generations_[index]) return;
   noted_[index] = true;
   forgotten_.push_back(buffer);
 }
@@ -176,22 +175,6 @@ uint32_t BufferPool::GenerationIndex(uint32_t unit) const {
   if (unit < units_) return unit;
   const std::optional<uint32_t> place = large_.PlaceOf(unit);
   return place.has_value() ? units_ + *place : UINT32_MAX;
-}
-
-// The class that it was leased with; kNotLeased if it was not, and nothing happens. Of two threads
-// that release the same slab one succeeds: that is what the locked instruction is for, which costs
-// little on a line that no other core has.
-uint8_t BufferPool::MarkFree(uint32_t unit) {
-  if (unit < units_) {
-    std::atomic<uint8_t>& state = StateOf(unit);
-    uint8_t slab_class = state.load(std::memory_order_relaxed);
-    if (slab_class != kNotLeased &&
-        state.compare_exchange_strong(slab_class, kNotLeased, std::memory_order_relaxed)) {
-      return slab_class;
-    }
-  }
-  refused_.value.fetch_add(1, std::memory_order_relaxed);
-  return kNotLeased;
 }
 
 // Slabs that are not marked as leased yet.

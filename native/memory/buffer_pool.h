@@ -170,7 +170,21 @@ class BufferPool {
   void MarkLeased(uint32_t unit, uint32_t slab_class) {
     StateOf(unit).store(static_cast<uint8_t>(slab_class), std::memory_order_relaxed);
   }
-  uint8_t MarkFree(uint32_t unit);
+  // The class that it was leased with; kNotLeased if it was not, and nothing happens. Of two
+  // threads that release the same slab one succeeds: that is what the locked instruction is for,
+  // which costs little on a line that no other core has.
+  uint8_t MarkFree(uint32_t unit) {
+    if (unit < units_) {
+      std::atomic<uint8_t>& state = StateOf(unit);
+      uint8_t slab_class = state.load(std::memory_order_relaxed);
+      if (slab_class != kNotLeased &&
+          state.compare_exchange_strong(slab_class, kNotLeased, std::memory_order_relaxed)) {
+        return slab_class;
+      }
+    }
+    refused_.value.fetch_add(1, std::memory_order_relaxed);
+    return kNotLeased;
+  }
 
   uint32_t TakeSome(uint32_t slab_class, uint32_t part, std::span<uint32_t> out);
   void PutBack(uint32_t slab_class, std::span<const uint32_t> units);

@@ -28,37 +28,6 @@ Magazine::~Magazine() {
   pool_->Delist(this);
 }
 
-uint32_t Magazine::Acquire(uint32_t slab_class) {
-  RB_CHECK(slab_class < pool_->class_count());
-  Rack& rack = racks_[slab_class];
-  if (rack.count == 0 && !Refill(slab_class)) return kNoSlab;
-  const uint32_t unit = rack.units[--rack.count];
-  pool_->MarkLeased(unit, slab_class);
-  Add<uint64_t>(rack.acquired, 1);
-  Add<int64_t>(out_[pool_->PartOf(unit)].of[slab_class], 1);
-  return unit;
-}
-
-bool Magazine::Release(uint32_t unit) {
-  const uint8_t slab_class = pool_->MarkFree(unit);
-  if (slab_class == BufferPool::kNotLeased) return false;
-  const uint32_t part = pool_->PartOf(unit);
-  Add<int64_t>(out_[part].of[slab_class], -1);
-  if (part != part_) {
-    pool_->PutBack(slab_class, {&unit, 1});
-  } else {
-    Rack& rack = racks_[slab_class];
-    if (rack.count == rack.capacity) GiveOldest(slab_class, (rack.capacity + 1) / 2);
-    rack.units[rack.count++] = unit;
-  }
-  const uint32_t shortages = pool_->shortages();
-  if (shortages != seen_shortages_) [[unlikely]] {
-    seen_shortages_ = shortages;
-    Flush();
-  }
-  return true;
-}
-
 bool Magazine::Flush() {
   bool any = false;
   for (uint32_t slab_class = 0; slab_class < pool_->class_count(); ++slab_class) {

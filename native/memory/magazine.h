@@ -24,6 +24,7 @@
 #include <memory>
 
 #include "base/cache_line.h"
+#include "base/check.h"
 #include "memory/buffer_pool.h"
 #include "memory/slab.h"
 
@@ -39,10 +40,39 @@ class alignas(kCacheLineBytes) Magazine {
 
   // The unit of a slab of this class, leased; kNoSlab if there is none to be had. It holds whatever
   // was there before.
-  uint32_t Acquire(uint32_t slab_class);
+  uint32_t Acquire(uint32_t slab_class) {
+    RB_CHECK(slab_class < pool_->class_count());
+    Rack& rack = racks_[slab_class];
+    if (rack.count == 0 && !Refill(slab_class)) [[unlikely]]
+      return kNoSlab;
+    const uint32_t unit = rack.units[--rack.count];
+    pool_->MarkLeased(unit, slab_class);
+    Add<uint64_t>(rack.acquired, 1);
+    Add<int64_t>(out_[pool_->PartOf(unit)].of[slab_class], 1);
+    return unit;
+  }
 
   // False, and nothing happens, if `unit` does not name a leased slab.
-  bool Release(uint32_t unit);
+  bool Release(uint32_t unit) {
+    const uint8_t slab_class = pool_->MarkFree(unit);
+    if (slab_class == BufferPool::kNotLeased) [[unlikely]]
+      return false;
+    const uint32_t part = pool_->PartOf(unit);
+    Add<int64_t>(out_[part].of[slab_class], -1);
+    if (part != part_) [[unlikely]] {
+      pool_->PutBack(slab_class, {&unit, 1});
+    } else {
+      Rack& rack = racks_[slab_class];
+      if (rack.count == rack.capacity) GiveOldest(slab_class, (rack.capacity + 1) / 2);
+      rack.units[rack.count++] = unit;
+    }
+    // Somebody found nothing since this was looked at last.
+    if (pool_->shortages() != seen_shortages_) [[unlikely]] {
+      seen_shortages_ = pool_->shortages();
+      Flush();
+    }
+    return true;
+  }
 
   // Gives all that it holds to the shared lists; false if that was nothing.
   bool Flush();
