@@ -35,6 +35,12 @@ export interface PoolStats {
   readonly classes: readonly SlabClassStats[];
 }
 
+/** Counts leases. It must not know them, as none that it knows would ever be forgotten. */
+export interface LeaseCounter {
+  /** Called once for each, when its slab has come back: released, or forgotten and taken back. `bytes`: as asked for. */
+  returned(bytes: number): void;
+}
+
 /** The engine's side of a pool. */
 interface PoolAccess {
   create(native: NativeEngine, classBytes: readonly number[], bytes: number): BufferPool;
@@ -42,11 +48,8 @@ interface PoolAccess {
   tryAcquire(pool: BufferPool, bytes: number): Lease | undefined;
   /** The state of a pool from which nothing was to be had, in words. */
   describeFree(pool: BufferPool): string;
-  /**
-   * The same; `onReturn` is called once, when the slab has come back: released, or forgotten and taken back. It must not
-   * know the lease, which would then never be forgotten.
-   */
-  tryAcquireCounted(pool: BufferPool, bytes: number, onReturn: () => void): Lease | undefined;
+  /** The same, and `counter` is told when the slab has come back. */
+  tryAcquireCounted(pool: BufferPool, bytes: number, counter: LeaseCounter): Lease | undefined;
   /** Takes back what was forgotten. */
   reclaim(pool: BufferPool): void;
   /** What leases of this pool, and of no other, have as their home. */
@@ -71,7 +74,9 @@ export class BufferPool {
   /** Class of a request, by the number of units it needs, up to the largest class. */
   readonly #classOfUnits: Uint8Array;
   /** By unit, of those slabs whose return somebody counts. */
-  readonly #onReturn = new Map<number, () => void>();
+  readonly #counters: (LeaseCounter | undefined)[];
+  /** By unit, of those: the bytes that were asked for. */
+  readonly #countedBytes: Uint32Array;
   #onRelease: (() => void) | undefined;
   #warned = false;
 
@@ -86,6 +91,8 @@ export class BufferPool {
     const units = Math.ceil(bytes / LAYOUT.slabUnitBytes);
     this.#buffers = new Array<Buffer | undefined>(units);
     this.#generations = new Uint32Array(units);
+    this.#counters = new Array<LeaseCounter | undefined>(units);
+    this.#countedBytes = new Uint32Array(units);
     this.#inFlight = new Uint8Array(units);
     this.#home = {
       takeBack: (unit, generation, slabBuffer) => this.#takeBack(unit, generation, slabBuffer),
@@ -164,10 +171,10 @@ export class BufferPool {
   }
 
   #tellReturned(unit: number): void {
-    if (this.#onReturn.size === 0) return;
-    const onReturn = this.#onReturn.get(unit);
-    this.#onReturn.delete(unit);
-    onReturn?.();
+    const counter = this.#counters[unit];
+    if (counter === undefined) return;
+    this.#counters[unit] = undefined;
+    counter.returned(this.#countedBytes[unit]!);
   }
 
   /** Takes back slabs whose memory nobody can reach any more. True if there were any. */
@@ -220,9 +227,12 @@ export class BufferPool {
       create: (native, classBytes, bytes) => new BufferPool(SECRET, native, classBytes, bytes),
       tryAcquire: (pool, bytes) => pool.#tryAcquire(bytes),
       describeFree: (pool) => pool.#describeFree(),
-      tryAcquireCounted(pool, bytes, onReturn) {
+      tryAcquireCounted(pool, bytes, counter) {
         const lease = pool.#tryAcquire(bytes);
-        if (lease !== undefined) pool.#onReturn.set(leases.unit(lease), onReturn);
+        if (lease === undefined) return undefined;
+        const unit = leases.unit(lease);
+        pool.#counters[unit] = counter;
+        pool.#countedBytes[unit] = bytes;
         return lease;
       },
       reclaim(pool) {
