@@ -66,7 +66,7 @@ export interface ReadAheadOptions {
   readonly headBytes: number;
 }
 
-/** While the consumer has something to take, reads are begun when there may be as many as this part of highWaterMark. */
+/** Reads are begun when there may be as many more as this part of highWaterMark, or when nothing is under way. */
 const GROUPS = 4;
 
 const END = { kind: 'end' } as const;
@@ -87,6 +87,8 @@ export class ReadAhead {
   #reading = 0;
   /** Reads, since the consumer was told last. */
   #succeeded = 0;
+  /** A read, since the consumer waited last. */
+  #begun = false;
   #telling = false;
   /** Up to here there was data when it was read. */
   #seen = 0;
@@ -105,7 +107,10 @@ export class ReadAhead {
     this.#next = plan.start;
   }
 
-  /** Begins as many reads as there may be; unless the consumer is `waiting`, not before they are a group. */
+  /**
+   * Begins as many reads as there may be once they are a group, or if there is a group for them to join: one that was begun
+   * since the consumer was last `waiting`.
+   */
   advance(waiting = false): void {
     if (this.#stopped) return;
     if (this.#refused.length > 0) {
@@ -113,8 +118,10 @@ export class ReadAhead {
       this.#submit(this.#refused.shift()!);
       return;
     }
+    const joins = waiting && this.#begun;
+    if (waiting) this.#begun = false;
     const group = this.#plan.highWaterMark / GROUPS;
-    if (!waiting && this.#reading > 0 && this.#free() < group) return;
+    if (!joins && this.#reading > 0 && this.#free() < group) return;
     while (this.#mayBegin()) if (!this.#begin()) return;
   }
 
@@ -236,6 +243,7 @@ export class ReadAhead {
   #submit(slot: Slot): void {
     slot.state = 'reading';
     this.#reading++;
+    this.#begun = true;
     this.#reads.begin(slot);
   }
 

@@ -143,7 +143,7 @@ describe('leases()', () => {
     for (const lease of held) lease.release();
   });
 
-  it('are begun in groups while there are others to take, and all together when there are not', async () => {
+  it('are begun in groups, which are joined by what else there may be once all is taken', async () => {
     const { target, iterator } = await setUp();
     const consume = async () => {
       (await take(iterator)).release();
@@ -158,10 +158,24 @@ describe('leases()', () => {
     while (begun.length < 8) begun.push(await consume());
     // One where nothing is under way; then two at a time, which is a quarter.
     expect(begun).toEqual([9, 10, 10, 12, 12, 14, 14, 16]);
-    const waiting = take(iterator); // nothing else is ready: what is free is begun, although it is less
+    const waiting = take(iterator);
     expect(target.reads).toHaveLength(17);
     target.letGo();
     (await waiting).release();
+    await iterator.return!();
+  });
+
+  it('that are less than a group are not begun for themselves', async () => {
+    const { target, iterator } = await setUp();
+    target.turns = () => (target.reads.length === 1 ? 1 : 2);
+    const first = await take(iterator);
+    target.hold();
+    first.release();
+    const next = take(iterator);
+    expect(await settles(next)).toBe(false);
+    expect([target.reads.length, target.inFlight]).toEqual([8, 7]);
+    target.letGo();
+    (await next).release();
     await iterator.return!();
   });
 
