@@ -38,6 +38,7 @@ import { promiseOf } from './promise-ends.js';
 import { RateLimiter, type RateLimit } from './rate-limiter.js';
 import { RoomSeekers } from './room.js';
 import { splitOf, type SplitHost } from './split.js';
+import { TurnBudget } from './turn-budget.js';
 import { WaitingList } from './waiting-list.js';
 
 /** Settled operations kept for reuse, at most. */
@@ -60,6 +61,8 @@ export interface SchedulerOptions {
 export class Scheduler {
   /** Larger reads and writes are done in parts. */
   readonly maxIoBytes: number;
+  /** Of all that is copied on this thread. */
+  readonly budget = new TurnBudget();
   /** Those of the queues with a thread. */
   readonly #lanes: readonly Lane[];
   readonly #loopLane: LoopLane | undefined;
@@ -96,7 +99,7 @@ export class Scheduler {
       { length: options.queues },
       (_, queue) => new Lane(native, queue, options.depth),
     );
-    if (options.driven) this.#loopLane = new LoopLane(native, options.queues);
+    if (options.driven) this.#loopLane = new LoopLane(native, options.queues, this.budget);
     this.#allLanes = this.#loopLane ? [...this.#lanes, this.#loopLane.lane] : this.#lanes;
     this.#controls = this.#allLanes.map(() => new Fifo<Operation>());
     this.#lane = this.#lanes[0]!;
@@ -350,6 +353,7 @@ export class Scheduler {
   /** Native code calls this with completions to settle. */
   deliver(queue: number, count: number): void {
     const lane = this.#allLanes[queue]!;
+    if (lane === this.#loopLane?.lane) this.#loopLane.arriving();
     // Until this returns, what is delivered still counts as outstanding natively: there may be no room for more.
     lane.holdBack = true;
     try {
