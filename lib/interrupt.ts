@@ -47,9 +47,14 @@ export function checkTimeout(name: string, timeoutMs: unknown): asserts timeoutM
   checkInteger(name, timeoutMs, 1, MAX_TIMEOUT_MS);
 }
 
+/** `signal` was checked. */
+export function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
+  return signal !== undefined && getAborted.call(signal);
+}
+
 /** Throws if `signal` is aborted already: then nothing is to begin. */
 function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal !== undefined && getAborted.call(signal)) throw abortError(getReason.call(signal));
+  if (isAborted(signal)) throw abortError(getReason.call(signal));
 }
 
 /** The calls that wait for one signal. An EventTarget looks through all its listeners at each addition; a Set does not. */

@@ -162,11 +162,8 @@ export interface NativeEngine {
   kick(queue: number, count: number): boolean;
   /** Once: makes the queue behind the last one, which is driven by this thread; an errno of 0 says that it is there. */
   startDriven(): NativeFailure;
-  /**
-   * Kicks that queue, with 0 or more slots, takes a turn in it and, with `deliver` 1, delivers what is ready before it returns.
-   * How many completions that were, or would have been; -1 for what kick() answers with false.
-   */
-  drive(count: number, deliver: 0 | 1): number;
+  /** Kicks that queue, takes a turn in it, and delivers what is ready before it returns. False as for kick(). */
+  drive(count: number): boolean;
   /** Fills `out` with free slabs, as many as are to be had at once; how many that were. */
   takeSlabs(part: number, slabClass: number, out: Uint32Array): number;
   /** Gives back the first `count`; how many of them were leased. */

@@ -27,6 +27,7 @@ import type {
 } from './block-target.js';
 import { Flushes } from './flushes.js';
 import { FLUSH_OPTIONS, readModes } from './io-modes.js';
+import { QueuedReads } from './queued-reads.js';
 import { changeSpace, isUnsupported, writeZeroBytes } from './space.js';
 import { leases as leaseStream } from './streams/leases.js';
 import type { StreamOptions, WritableOptions } from './streams/options.js';
@@ -300,8 +301,16 @@ export class BlockFile implements BlockTarget {
   }
 
   #streamSource(): StreamSource {
-    const { copier } = this.#host;
-    return { target: this, pool: copier.pool, budget: copier.budget };
+    const { copier, scheduler, staging } = this.#host;
+    return {
+      target: this,
+      pool: copier.pool,
+      budget: copier.budget,
+      // Where leases are copied, that is for Transfers to do.
+      ...(staging === undefined && {
+        beginReading: (ioClass) => new QueuedReads(scheduler, this.#ref, ioClass),
+      }),
+    };
   }
 
   /**

@@ -18,7 +18,7 @@ import { corruptError, goneError, markMissing } from '../schedule/checksums.js';
 import type { Interrupt, Interruptible } from '../interrupt.js';
 import type { FileRef, Operation, Sink } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
-import { COPY_BYTES_PER_TURN, TurnBudget } from '../schedule/turn-budget.js';
+import { COPY_BYTES_PER_TURN, type TurnBudget } from '../schedule/turn-budget.js';
 import { invalidValue } from '../validate.js';
 import type { BlockPlace } from './block-checksums.js';
 import { interruptedError, takeOutcome } from './sinks.js';
@@ -51,7 +51,7 @@ export interface CopyStats {
 export class Copier {
   readonly pool: BufferPool;
   readonly scheduler: Scheduler;
-  readonly budget = new TurnBudget();
+  readonly budget: TurnBudget;
   readonly pieceBytes: number;
   /** In order of arrival; one that is interrupted leaves from the middle. */
   readonly #waiting = new Set<CopyTransfer>();
@@ -68,6 +68,7 @@ export class Copier {
     this.pool = pool;
     this.slabs = slabs;
     this.scheduler = scheduler;
+    this.budget = scheduler.budget;
     this.pieceBytes = Math.min(COPY_BYTES_PER_TURN, pool.maxSlabBytes);
     pools.setOnRelease(pool, () => {
       if (this.#waiting.size > 0) this.#planRetry();

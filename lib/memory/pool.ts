@@ -38,6 +38,12 @@ export interface PoolLayout {
   readonly debug: boolean;
 }
 
+/** Counts leases. It must not know them, as none that it knows would ever be forgotten. */
+export interface LeaseCounter {
+  /** Called once for each, when its slab has come back: released, or forgotten and taken back. `bytes`: as asked for. */
+  returned(bytes: number): void;
+}
+
 /** The engine's side of a pool. */
 interface PoolAccess {
   create(native: NativeEngine, layout: PoolLayout): BufferPool;
@@ -47,11 +53,8 @@ interface PoolAccess {
   acquireOn(pool: BufferPool, bytes: number, node: number | undefined): Lease;
   /** The state of a pool from which nothing was to be had, in words. */
   describeFree(pool: BufferPool): string;
-  /**
-   * As tryAcquire; `onReturn` is called once, when the slab has come back: released, or forgotten and taken back. It must not
-   * know the lease, which would then never be forgotten.
-   */
-  tryAcquireCounted(pool: BufferPool, bytes: number, onReturn: () => void): Lease | undefined;
+  /** The same, and `counter` is told when the slab has come back. */
+  tryAcquireCounted(pool: BufferPool, bytes: number, counter: LeaseCounter): Lease | undefined;
   /** Takes back what was forgotten. */
   reclaim(pool: BufferPool): void;
   /** What leases of this pool, and of no other, have as their home. */
@@ -89,7 +92,7 @@ export class BufferPool {
   /** By unit: the place in #shelves of the one that it goes back to. */
   readonly #shelfOf: Uint16Array;
   /** By unit, of those slabs whose return somebody counts. */
-  readonly #onReturn = new Map<number, () => void>();
+  readonly #counted = new Map<number, { readonly counter: LeaseCounter; readonly bytes: number }>();
   readonly #waiters = new LeaseWaiters(() => this.#reclaimForgotten());
   readonly #debug: PoolDebug | undefined;
   readonly #large = {
@@ -344,10 +347,10 @@ export class BufferPool {
       large.bytesOf.delete(unit);
       this.#native.giveLarge(unit);
     }
-    if (this.#onReturn.size > 0) {
-      const onReturn = this.#onReturn.get(unit);
-      this.#onReturn.delete(unit);
-      onReturn?.();
+    if (this.#counted.size > 0) {
+      const counted = this.#counted.get(unit);
+      this.#counted.delete(unit);
+      counted?.counter.returned(counted.bytes);
     }
     if (this.#waiters.size > 0) this.#waiters.serve();
     this.#onRelease?.();
@@ -461,9 +464,9 @@ export class BufferPool {
         return pool.#acquire(bytes, pool.#partOn(node));
       },
       describeFree: (pool) => pool.#describeFree(),
-      tryAcquireCounted(pool, bytes, onReturn) {
+      tryAcquireCounted(pool, bytes, counter) {
         const lease = pool.#take(bytes, 0);
-        if (lease !== undefined) pool.#onReturn.set(leases.unit(lease), onReturn);
+        if (lease !== undefined) pool.#counted.set(leases.unit(lease), { counter, bytes });
         return lease;
       },
       reclaim(pool) {

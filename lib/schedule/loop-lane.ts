@@ -4,13 +4,16 @@
 // it up and being woken up in turn. So one small read, while there is nothing else, goes to a ring of the JavaScript thread, which
 // the event loop polls. The kernel answers from the page cache at once, and otherwise when the device has: neither blocks.
 //
-// What is answered at once is delivered at once, without a turn of the event loop, so that has to be bounded: at most
-// COPY_BYTES_PER_TURN are copied before timers and sockets have had their turn.
+// What comes from the page cache the kernel copies on this thread, so it is on the same account as all that is copied there: a read
+// that does not fit into this turn any more waits for its own in the order of arrival, among copies of other kinds.
+//
+// A read that waits for a disk into the page cache is copied in the turn in which the disk has answered, whatever that turn has
+// copied already: MAX_BYTES more than its share at most, and what else would be copied in it then waits.
 
 import { OpKind, type NativeEngine } from '../native.js';
 import { Lane } from './lane.js';
 import type { Operation } from './operation.js';
-import { COPY_BYTES_PER_TURN } from './turn-budget.js';
+import type { TurnBudget } from './turn-budget.js';
 
 /** The largest read that is submitted here: copying it takes some microseconds. */
 const MAX_BYTES = 16 * 1024;
@@ -18,17 +21,22 @@ const MAX_BYTES = 16 * 1024;
 export class LoopLane {
   readonly lane: Lane;
   readonly #native: NativeEngine;
+  readonly #budget: TurnBudget;
   /** Pushed in this tick, alone so far. */
   #candidate: Operation | undefined;
-  /** Of the last one. */
+  /** Of the one read that is pushed or in flight: what copying it comes to, until it is on the account. */
   #bytes = 0;
-  /** In this turn of the event loop, delivered at once. */
-  #spent = 0;
+  #direct = false;
+  /** Slots that wait for a turn. */
+  #held = 0;
+  /** The kernel is being given slots: what it copies meanwhile, it copies now, direct or not. */
+  #driving = false;
 
   /** `queue`: the index of the native engine's driven queue. */
-  constructor(native: NativeEngine, queue: number) {
+  constructor(native: NativeEngine, queue: number, budget: TurnBudget) {
     this.#native = native;
-    this.lane = new Lane(native, queue, 1, (count) => this.#drive(count));
+    this.#budget = budget;
+    this.lane = new Lane(native, queue, 1, (count) => this.#publish(count));
   }
 
   /** Whether `op` belongs here if there is nothing else in the engine. */
@@ -46,6 +54,8 @@ export class LoopLane {
   /** Requires suits(op), and that nothing is under way. */
   push(op: Operation): void {
     this.#candidate = op;
+    this.#bytes = op.length;
+    this.#direct = op.file!.direct;
     this.lane.push(op);
   }
 
@@ -54,6 +64,7 @@ export class LoopLane {
     const op = this.#candidate;
     if (op === undefined) return undefined;
     this.#candidate = undefined;
+    this.#bytes = 0;
     this.lane.takeBack(op);
     return op;
   }
@@ -63,23 +74,39 @@ export class LoopLane {
     this.#candidate = undefined;
   }
 
-  #drive(count: number): boolean {
-    this.#bytes = this.#candidate?.length ?? 1;
+  /** Completions are about to be delivered. */
+  arriving(): void {
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    if (bytes > 0 && (this.#driving || !this.#direct)) this.#budget.charge(bytes);
+  }
+
+  #publish(count: number): boolean {
     this.#candidate = undefined;
-    const affordable = this.#spent + this.#bytes <= COPY_BYTES_PER_TURN;
-    const ready = this.#native.drive(count, affordable ? 1 : 0);
-    if (affordable && ready > 0) this.#spend();
-    return ready >= 0;
+    const holding = this.#held > 0;
+    this.#held += count;
+    if (holding) return true; // in order, together with those before
+    if (this.#budget.fits(this.#bytes)) return this.#drive();
+    this.#wait();
+    return true;
   }
 
-  #spend(): void {
-    if (this.#spent === 0) setImmediate(this.#nextTurn);
-    this.#spent += this.#bytes;
+  #wait(): void {
+    this.#budget.spend(this.#bytes, () => {
+      this.#budget.charge(-this.#bytes); // until it arrives, now or later
+      if (!this.#drive()) throw new Error('ringbolt: the loop ring refused what was held for it');
+    });
   }
 
-  /** What could not be delivered for want of a turn is waiting for it. */
-  readonly #nextTurn = (): void => {
-    this.#spent = 0;
-    if (this.lane.isBusy && this.#native.drive(0, 1) > 0) this.#spend();
-  };
+  #drive(): boolean {
+    const count = this.#held;
+    this.#held = 0;
+    if (!this.lane.isBusy) return true; // given up meanwhile
+    this.#driving = true;
+    try {
+      return this.#native.drive(count);
+    } finally {
+      this.#driving = false;
+    }
+  }
 }

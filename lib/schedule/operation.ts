@@ -15,7 +15,10 @@ export const IO_CLASSES = ['foreground', 'background'] as const;
 export type IoClass = (typeof IO_CLASSES)[number];
 
 /** What there is to know of a file that native code has opened. */
-type OpenedFile = Pick<NativeFile, 'slot' | 'generation' | 'alignment' | 'size' | 'inMemory'>;
+type OpenedFile = Pick<
+  NativeFile,
+  'slot' | 'generation' | 'alignment' | 'size' | 'inMemory' | 'direct'
+>;
 
 /** An open file: as the queues know it, and what is under way on it. */
 export class FileRef {
@@ -24,6 +27,8 @@ export class FileRef {
   readonly generation: number;
   /** Whether the kernel reads without blocking who asks it to: not where its memory may be swapped out. */
   readonly readsWithoutBlocking: boolean;
+  /** Whether the page cache is bypassed, so that reading copies nothing. */
+  readonly direct: boolean;
   /** Offsets and lengths are multiples of it. */
   readonly blockSize: number;
   /** The lanes that are near its device, if some are nearer than others. Never another while anything is under way. */
@@ -44,6 +49,7 @@ export class FileRef {
     this.slot = opened.slot;
     this.generation = opened.generation;
     this.readsWithoutBlocking = !opened.inMemory;
+    this.direct = opened.direct;
     this.blockSize = opened.alignment;
     this.size = opened.size;
   }

@@ -38,6 +38,7 @@ import { promiseOf } from './promise-ends.js';
 import { RateLimiter, type RateLimit } from './rate-limiter.js';
 import { RoomSeekers } from './room.js';
 import { splitOf, type SplitHost } from './split.js';
+import { TurnBudget } from './turn-budget.js';
 
 /** Settled operations kept for reuse, at most. */
 const MAX_SPARE = 4096;
@@ -60,6 +61,8 @@ export interface SchedulerOptions {
 export class Scheduler {
   /** Larger reads and writes are done in parts. */
   readonly maxIoBytes: number;
+  /** Of all that is copied on this thread. */
+  readonly budget = new TurnBudget();
   /** Those of the queues with a thread. */
   readonly #lanes: readonly Lane[];
   readonly #loopLane: LoopLane | undefined;
@@ -92,7 +95,7 @@ export class Scheduler {
   constructor(native: NativeEngine, options: SchedulerOptions) {
     const { nodes } = options;
     this.#lanes = nodes.map((_, queue) => new Lane(native, queue, options.depth));
-    if (options.driven) this.#loopLane = new LoopLane(native, nodes.length);
+    if (options.driven) this.#loopLane = new LoopLane(native, nodes.length, this.budget);
     this.#allLanes = this.#loopLane ? [...this.#lanes, this.#loopLane.lane] : this.#lanes;
     this.#controls = this.#allLanes.map(() => new Fifo<Operation>());
     this.#choice = new LaneChoice(this.#lanes, nodes);
@@ -351,6 +354,7 @@ export class Scheduler {
   /** Native code calls this with completions to settle. */
   deliver(queue: number, count: number): void {
     const lane = this.#allLanes[queue]!;
+    if (lane === this.#loopLane?.lane) this.#loopLane.arriving();
     // Until this returns, what is delivered still counts as outstanding natively: there may be no room for more.
     lane.holdBack = true;
     try {

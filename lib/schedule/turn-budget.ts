@@ -1,4 +1,5 @@
-// Work that must not hold up the event loop: so many bytes are copied in one turn, the rest waits for the next ones.
+// Work that must not hold up the event loop: so many bytes are copied in one turn, the rest waits for the next ones. One account
+// for all that copies on the JavaScript thread for an engine: its own copies, and the kernel's out of the page cache (loop-lane.ts).
 
 import { Fifo } from './fifo.js';
 
@@ -23,6 +24,17 @@ export class TurnBudget {
       this.#spent += bytes;
       run();
     }
+    this.#plan();
+  }
+
+  /** Whether that much may be copied now without overtaking anybody: to be told by {@link charge} if it was. */
+  fits(bytes: number): boolean {
+    return this.#waiting.length === 0 && this.#spent + bytes <= COPY_BYTES_PER_TURN;
+  }
+
+  /** So much was copied in this turn. */
+  charge(bytes: number): void {
+    this.#spent += bytes;
     this.#plan();
   }
 

@@ -135,15 +135,15 @@ Status EngineHost::StartDriven() {
   return Status::Ok();
 }
 
-int32_t EngineHost::Drive(uint32_t count, bool deliver) {
-  if (sealed_ || driven_ == nullptr || !driven_->Kick(count)) return -1;
+bool EngineHost::Drive(uint32_t count) {
+  if (sealed_ || driven_ == nullptr || !driven_->Kick(count)) return false;
   driven_->Drive();
   const uint32_t ready = driven_->Ready();
-  if (deliver && ready > 0) {
+  if (ready > 0) {
     (void)DeliverFrom(static_cast<uint32_t>(engine_->queues().size()), ready);
   }
   if (!disposed_) UpdateBusy();
-  return static_cast<int32_t>(ready);
+  return true;
 }
 
 // The signal is taken last: by then JavaScript has submitted what comes next, and the call is made

@@ -70,9 +70,9 @@ class EngineHost final : public CompletionListener {
   Status StartDriven();
   [[nodiscard]] const Queue* driven() const { return driven_.get(); }
 
-  // Kicks that queue, takes a turn in it and, if `deliver`, delivers what is ready, before this
-  // returns. -1 for what Kick() refuses, else how many completions that were, or would have been.
-  int32_t Drive(uint32_t count, bool deliver);
+  // Kicks that queue, takes a turn in it, and delivers what is ready before this returns. False for
+  // what Kick() refuses.
+  bool Drive(uint32_t count);
 
   // After this, Kick() refuses.
   void Seal() { sealed_ = true; }

@@ -267,13 +267,12 @@ napi_value EngineWrap::Kick(napi_env env, napi_callback_info info) {
   return Truth(env, self->host_->Kick(queue, count));
 }
 
-// drive(count, deliver): kicks and turns the driven queue; see EngineHost::Drive().
+// drive(count): kicks and turns the driven queue; see EngineHost::Drive().
 napi_value EngineWrap::Drive(napi_env env, napi_callback_info info) {
-  const auto call = ReadCall<2>(env, info);
+  const auto call = ReadCall<1>(env, info);
   const bool ready = call.self != nullptr && call.self->host_ != nullptr;
   const uint32_t count = ReadIndex(env, call.arguments[0]);
-  const bool deliver = ReadIndex(env, call.arguments[1]) == 1;
-  return Number(env, ready ? call.self->host_->Drive(count, deliver) : -1);
+  return Truth(env, ready && call.self->host_->Drive(count));
 }
 
 // queueStats(queue, out: Float64Array): fills `out` as stats_layout.h says.

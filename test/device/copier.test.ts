@@ -95,8 +95,8 @@ describe('copied transfers', () => {
     const leases = Array.from({ length: 16 }, () => engine.pool.acquire(4 * KIB));
     leases[3]!.release();
     await expect(file.read(0, new Uint8Array(8 * KIB))).rejects.toThrow(
-      "No slab of 8192 bytes is free to copy through: 61440 bytes of the pool's 65536 are leased, " +
-        'free are only 1 of 4096 bytes',
+      "No slab of 8192 bytes is free to copy through: 61440 bytes of the pool's 65536 are leased; " +
+        'the largest free slab has 4096 bytes',
     );
     expect(await file.read(0, new Uint8Array(4 * KIB))).toBe(4 * KIB);
   });

@@ -11,7 +11,14 @@ const OFFSET = 10 * PART;
 const [EIO, ENOSPC, ECANCELED] = [-5, -28, -125];
 
 const fileOf = (alignment: number) =>
-  new FileRef('file', { slot: 0, generation: 0, alignment, size: 0, inMemory: false });
+  new FileRef('file', {
+    slot: 0,
+    generation: 0,
+    alignment,
+    size: 0,
+    inMemory: false,
+    direct: true,
+  });
 
 interface Stage {
   readonly whole: Operation;

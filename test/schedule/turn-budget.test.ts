@@ -30,4 +30,21 @@ describe('TurnBudget', () => {
       await nextTurn();
     }
   });
+
+  it('counts what was copied beside it, which overtakes nobody', async () => {
+    const budget = new TurnBudget();
+    const ran: string[] = [];
+    expect(budget.fits(COPY_BYTES_PER_TURN)).toBe(true);
+    budget.charge(1);
+    expect(budget.fits(COPY_BYTES_PER_TURN)).toBe(false);
+    expect(budget.fits(COPY_BYTES_PER_TURN - 1)).toBe(true);
+    budget.spend(COPY_BYTES_PER_TURN, () => ran.push('all of it'));
+    expect(ran).toEqual([]);
+    expect(budget.fits(1)).toBe(false); // somebody waits
+    await nextTurn();
+    expect(ran).toEqual(['all of it']);
+    expect(budget.fits(1)).toBe(false);
+    await nextTurn();
+    expect(budget.fits(COPY_BYTES_PER_TURN)).toBe(true);
+  });
 });

@@ -8,9 +8,14 @@
 import type { Lease } from '../../memory/lease.js';
 import { leases as access } from '../../memory/lease.js';
 import { plainView } from '../../memory/intrinsics.js';
-import { pools } from '../../memory/pool.js';
+import { pools, type LeaseCounter } from '../../memory/pool.js';
 import { Fifo } from '../../schedule/fifo.js';
-import { beginInterrupt, type Interrupt, type Interruptible } from '../../interrupt.js';
+import {
+  beginInterrupt,
+  isAborted,
+  type Interrupt,
+  type Interruptible,
+} from '../../interrupt.js';
 import { resolveStreamOptions, type StreamOptions, type StreamPlan } from './options.js';
 import { ReadAhead, type Next } from './read-ahead.js';
 import type { StreamSource } from './source.js';
@@ -28,19 +33,21 @@ export function leases(source: StreamSource, options: StreamOptions = {}): Async
 }
 
 /** Bytes of leases that have not come back to the pool. */
-class Account {
+class Account implements LeaseCounter {
   bytes = 0;
   /** Set only while somebody waits: who is not waited for may be forgotten. */
   onReturn: (() => void) | undefined;
 
-  readonly tryAcquire = (source: StreamSource, bytes: number): Lease | undefined => {
-    const lease = pools.tryAcquireCounted(source.pool, bytes, () => {
-      this.bytes -= bytes;
-      this.onReturn?.();
-    });
+  tryAcquire(source: StreamSource, bytes: number): Lease | undefined {
+    const lease = pools.tryAcquireCounted(source.pool, bytes, this);
     if (lease !== undefined) this.bytes += bytes;
     return lease;
-  };
+  }
+
+  returned(bytes: number): void {
+    this.bytes -= bytes;
+    this.onReturn?.();
+  }
 }
 
 interface Waiter {
@@ -78,6 +85,16 @@ class LeaseIterator implements AsyncIterator<Lease, undefined>, Interruptible {
 
   next(): Promise<Result> {
     if (this.#ended) return Promise.resolve(DONE);
+    if (this.#waiters.length === 0 && !isAborted(this.#plan.signal)) {
+      this.#ahead.advance();
+      const next = this.#ahead.shift();
+      if (next?.kind === 'piece') return Promise.resolve(resultOf(next));
+      if (next !== undefined) {
+        return new Promise((resolve, reject) => {
+          this.#settle({ resolve, reject }, next);
+        });
+      }
+    }
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#listen(true);
@@ -97,9 +114,8 @@ class LeaseIterator implements AsyncIterator<Lease, undefined>, Interruptible {
   }
 
   #retry(): void {
-    this.#ahead.advance();
+    this.#ahead.advance(true);
     this.#deliver();
-    if (this.#waiters.length > 0) pools.reclaim(this.#source.pool);
   }
 
   /** Gives those who wait what there is. */
@@ -112,12 +128,14 @@ class LeaseIterator implements AsyncIterator<Lease, undefined>, Interruptible {
       this.#settle(waiter, next);
       waiter = this.#waiters.peek();
     }
-    this.#listen(this.#waiters.length > 0);
+    this.#listen(waiter !== undefined);
+    // Only a lease that comes back helps those who wait now: one that was forgotten, too.
+    if (waiter !== undefined && !this.#ahead.isReading) pools.reclaim(this.#source.pool);
   }
 
   #settle(waiter: Waiter, next: Next): void {
     if (next.kind === 'piece') {
-      waiter.resolve({ done: false, value: trimmed(next) });
+      waiter.resolve(resultOf(next));
       return;
     }
     if (next.kind === 'error') waiter.reject(next.error);
@@ -168,8 +186,14 @@ class LeaseIterator implements AsyncIterator<Lease, undefined>, Interruptible {
   };
 }
 
+type Piece = Extract<Next, { kind: 'piece' }>;
+
+function resultOf(piece: Piece): Result {
+  return { done: false, value: trimmed(piece) };
+}
+
 /** A lease whose buffer is the piece. */
-function trimmed({ lease, skip, bytes }: Extract<Next, { kind: 'piece' }>): Lease {
+function trimmed({ lease, skip, bytes }: Piece): Lease {
   if (skip > 0) plainView(access.memory(lease)).copyWithin(0, skip, skip + bytes);
   if (bytes < access.bytes(lease)) access.shorten(lease, bytes);
   return lease;

@@ -13,22 +13,40 @@
 // lease has come back. Only where there is nothing of its own to wait for, that is an error. A target that has no room for
 // another operation is dealt with in the same way.
 //
-// The consumer calls advance() when it wants something or has consumed something, and shift() after that and in onProgress.
+// The consumer calls advance() when it wants something or has consumed something, and shift() after that and in onProgress, which
+// is called once for all reads that end together. What those make room for is begun in groups, since each group wakes a thread.
 
 import type { Lease } from '../../memory/lease.js';
 import { Fifo } from '../../schedule/fifo.js';
 import type { StreamPlan } from './options.js';
+import { promisedReads, type Reads, type StreamRead } from './reads.js';
 import { MAX_IN_FLIGHT, isRefusal, roundDown, roundUp, type StreamSource } from './source.js';
 
-interface Slot {
+class Slot implements StreamRead {
+  readonly #owner: ReadAhead;
   readonly offset: number;
   /** Of the lease: whole blocks. */
   readonly bytes: number;
   readonly lease: Lease;
-  state: 'reading' | 'refused' | 'ready' | 'failed';
+  state: 'reading' | 'refused' | 'ready' | 'failed' = 'reading';
   /** Bytes read. */
-  got: number;
-  error: unknown;
+  got = 0;
+  error: unknown = undefined;
+
+  constructor(owner: ReadAhead, offset: number, bytes: number, lease: Lease) {
+    this.#owner = owner;
+    this.offset = offset;
+    this.bytes = bytes;
+    this.lease = lease;
+  }
+
+  succeeded(bytes: number): void {
+    this.#owner.onRead(this, bytes);
+  }
+
+  failed(error: unknown): void {
+    this.#owner.onFailure(this, error);
+  }
 }
 
 /** What comes next: a part of a lease, which is the receiver's from then on; the end; or an error, and after it the end. */
@@ -48,17 +66,18 @@ export interface ReadAheadOptions {
   readonly headBytes: number;
 }
 
-/** Reads are begun in batches of this part of highWaterMark, since each batch wakes a thread. */
-const BATCHES = 4;
+/** Reads are begun when there may be as many more as this part of highWaterMark, or when nothing is under way. */
+const GROUPS = 4;
 
 const END = { kind: 'end' } as const;
+const SOON = Promise.resolve();
 
 export class ReadAhead {
   readonly #source: StreamSource;
   readonly #plan: StreamPlan;
   readonly #options: ReadAheadOptions;
-  /** Of all reads: what waits in a queue when this is stopped goes at once. */
-  readonly #cancel = new AbortController();
+  /** What waits in a queue when this is stopped goes at once. */
+  readonly #reads: Reads;
   readonly #slots = new Fifo<Slot>();
   readonly #refused = new Fifo<Slot>();
   /** The next byte that no slot covers. */
@@ -66,6 +85,11 @@ export class ReadAhead {
   /** Bytes of all slots. */
   #bytes = 0;
   #reading = 0;
+  /** Reads, since the consumer was told last. */
+  #succeeded = 0;
+  /** A read, since the consumer waited last. */
+  #begun = false;
+  #telling = false;
   /** Up to here there was data when it was read. */
   #seen = 0;
   /** Nothing more is to be begun. */
@@ -79,18 +103,25 @@ export class ReadAhead {
     this.#source = source;
     this.#plan = plan;
     this.#options = options;
+    this.#reads = source.beginReading?.(plan.ioClass) ?? promisedReads(source.target, plan.ioClass);
     this.#next = plan.start;
   }
 
-  /** Begins as many reads as there may be. */
-  advance(): void {
+  /**
+   * Begins as many reads as there may be once they are a group, or if there is a group for them to join: one that was begun
+   * since the consumer was last `waiting`.
+   */
+  advance(waiting = false): void {
     if (this.#stopped) return;
     if (this.#refused.length > 0) {
       // One for each that ended: whoever refused it has no more room than that.
       this.#submit(this.#refused.shift()!);
       return;
     }
-    if (this.#reading > 0 && this.#free() < this.#plan.highWaterMark / BATCHES) return;
+    const joins = waiting && this.#begun;
+    if (waiting) this.#begun = false;
+    const group = this.#plan.highWaterMark / GROUPS;
+    if (!joins && this.#reading > 0 && this.#free() < group) return;
     while (this.#mayBegin()) if (!this.#begin()) return;
   }
 
@@ -124,6 +155,11 @@ export class ReadAhead {
     await new Promise<void>((resolve) => this.#onStopped.push(resolve));
   }
 
+  /** Whether onProgress will be called. */
+  get isReading(): boolean {
+    return this.#reading > 0 || this.#telling;
+  }
+
   /** Bytes in flight or ready. */
   get bytes(): number {
     return this.#bytes;
@@ -151,7 +187,7 @@ export class ReadAhead {
     for (let slot = this.#slots.shift(); slot !== undefined; slot = this.#slots.shift()) {
       if (slot.state !== 'reading') slot.lease.release(); // else when it has been read
     }
-    if (this.#reading > 0) this.#cancel.abort();
+    if (this.#reading > 0) this.#reads.cancel();
   }
 
   #mayBegin(): boolean {
@@ -187,7 +223,7 @@ export class ReadAhead {
         return false;
       }
     }
-    const slot: Slot = { offset, bytes, lease, state: 'refused', got: 0, error: undefined };
+    const slot = new Slot(this, offset, bytes, lease);
     this.#slots.push(slot);
     this.#bytes += bytes;
     this.#next = Math.min(offset + bytes, end);
@@ -205,44 +241,57 @@ export class ReadAhead {
   }
 
   #submit(slot: Slot): void {
-    const { target } = this.#source;
     slot.state = 'reading';
     this.#reading++;
-    const { signal } = this.#cancel;
-    target.read(slot.offset, slot.lease, { ioClass: this.#plan.ioClass, signal }).then(
-      (got) => {
-        this.#onRead(slot, got);
-      },
-      (error: unknown) => {
-        this.#onFailure(slot, error);
-      },
-    );
+    this.#begun = true;
+    this.#reads.begin(slot);
   }
 
-  #onRead(slot: Slot, got: number): void {
+  /** For the slot. */
+  onRead(slot: Slot, got: number): void {
     if (this.#isLate(slot)) return;
     slot.state = 'ready';
     slot.got = got;
     if (got < slot.bytes) this.#ended = true;
     else this.#seen = Math.max(this.#seen, slot.offset + got);
-    this.advance();
-    this.#options.onProgress();
+    this.#succeeded++;
+    this.#tellSoon();
   }
 
-  #onFailure(slot: Slot, error: unknown): void {
+  /** For the slot. */
+  onFailure(slot: Slot, error: unknown): void {
     if (this.#isLate(slot)) return;
     slot.error = error;
-    if (!isRefusal(error)) {
+    if (isRefusal(error)) {
+      slot.state = 'refused';
+      this.#refused.push(slot);
+      // Not begun again at once: it would be refused at once, for ever.
+      if (this.#reading === 0) this.#tellSoon();
+    } else {
       slot.state = 'failed';
       this.#ended = true;
-      this.#options.onProgress();
-      return;
+      this.#tellSoon();
     }
-    slot.state = 'refused';
-    this.#refused.push(slot);
-    // Not begun again at once: it would be refused at once, for ever.
-    if (this.#reading === 0) this.#options.onProgress();
   }
+
+  /** Once for all that ends together, and when no queue is in the middle of something: the consumer may do as it likes. */
+  #tellSoon(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    void SOON.then(this.#tell);
+  }
+
+  readonly #tell = (): void => {
+    const succeeded = this.#succeeded;
+    this.#succeeded = 0;
+    this.#telling = false;
+    if (this.#stopped) return;
+    // One for each that ended: whoever refused it has no more room than that.
+    for (let i = 1; i < succeeded && this.#refused.length > 0; i++)
+      this.#submit(this.#refused.shift()!);
+    if (succeeded > 0) this.advance();
+    this.#options.onProgress();
+  };
 
   /** Ends the read; true if nobody wants what was read. */
   #isLate(slot: Slot): boolean {

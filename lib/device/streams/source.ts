@@ -3,8 +3,10 @@
 
 import { RingboltError } from '../../errors.js';
 import type { BufferPool } from '../../memory/pool.js';
+import type { IoClass } from '../../schedule/operation.js';
 import type { TurnBudget } from '../../schedule/turn-budget.js';
 import type { BlockTarget } from '../block-target.js';
+import type { Reads } from './reads.js';
 
 export interface StreamSource {
   readonly target: Pick<BlockTarget, 'path' | 'size' | 'blockSize' | 'read' | 'write' | 'flush'>;
@@ -12,6 +14,8 @@ export interface StreamSource {
   readonly pool: BufferPool;
   /** Shared by all that copy for the same engine. */
   readonly budget: TurnBudget;
+  /** A shorter way to the target's reads than `target.read`, where there is one: for the reads of one stream. */
+  readonly beginReading?: ((ioClass: IoClass) => Reads) | undefined;
 }
 
 /**

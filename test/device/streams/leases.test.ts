@@ -10,6 +10,7 @@ import { leases } from '../../../dist/lib/device/streams/leases.js';
 import { startEngine } from '../../support/engine.js';
 import { Random } from '../../support/random.js';
 import { tempFolder } from '../../support/temp-folder.js';
+import { turnsDuring } from '../../support/turns.js';
 import { runForJson } from '../../lifecycle/run-program.js';
 import { numberedFile } from '../../lifecycle/numbered-file.js';
 import { FakeTarget, ioError, KIB, MIB, settle, until } from './fake-target.js';
@@ -140,6 +141,66 @@ describe('leases()', () => {
       while (held.length > random.below(7)) held.shift()!.release();
     }
     for (const lease of held) lease.release();
+  });
+
+  it('are begun in groups, which are joined by what else there may be once all is taken', async () => {
+    const { target, iterator } = await setUp();
+    const consume = async () => {
+      (await take(iterator)).release();
+      return target.reads.length;
+    };
+    const first = iterator.next() as Promise<Answer>;
+    expect(target.reads).toHaveLength(8);
+    (await first).value!.release();
+    await until(() => target.inFlight === 0);
+    target.hold();
+    const begun: number[] = [];
+    while (begun.length < 8) begun.push(await consume());
+    // One where nothing is under way; then two at a time, which is a quarter.
+    expect(begun).toEqual([9, 10, 10, 12, 12, 14, 14, 16]);
+    const waiting = take(iterator);
+    expect(target.reads).toHaveLength(17);
+    target.letGo();
+    (await waiting).release();
+    await iterator.return!();
+  });
+
+  it('that are less than a group are not begun for themselves', async () => {
+    const { target, iterator } = await setUp();
+    target.turns = () => (target.reads.length === 1 ? 1 : 2);
+    const first = await take(iterator);
+    target.hold();
+    first.release();
+    const next = take(iterator);
+    expect(await settles(next)).toBe(false);
+    expect([target.reads.length, target.inFlight]).toEqual([8, 7]);
+    target.letGo();
+    (await next).release();
+    await iterator.return!();
+  });
+
+  it('that are ready come in as many turns of the event loop as their consumer takes: none', async () => {
+    const { target, iterator } = await setUp();
+    const first = await take(iterator);
+    await until(() => target.inFlight === 0);
+    const taken = [first];
+    const turns = await turnsDuring(async () => {
+      while (taken.length < 8) taken.push(await take(iterator));
+    });
+    expect(turns).toBeLessThanOrEqual(1);
+    for (const lease of taken) lease.release();
+    await iterator.return!();
+  });
+
+  it('end with an AbortError although more of them are ready', async () => {
+    const controller = new AbortController();
+    const { engine, target, iterator } = await setUp({ signal: controller.signal });
+    (await take(iterator)).release();
+    await until(() => target.inFlight === 0);
+    controller.abort();
+    await expect(iterator.next()).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+    expect(inUse(engine)).toBe(0);
   });
 
   it('answer several calls of next() in order', async () => {
