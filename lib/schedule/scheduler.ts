@@ -15,11 +15,11 @@
 // cancelled there, which is advice only: a read is answered at once nevertheless, its memory following when the kernel lets go; a
 // write keeps its caller waiting for its real outcome, so that a retry cannot be overtaken by it.
 
-import { performance } from 'node:perf_hooks';
 import { ECANCELED, ringboltError } from '../errors.js';
 import { leases } from '../memory/lease.js';
 import { OpKind, type NativeEngine } from '../native.js';
 import { Fifo } from './fifo.js';
+import { BatchClock } from './batch-clock.js';
 import type { Interrupt } from '../interrupt.js';
 import { Lane } from './lane.js';
 import { LaneChoice, type LaneGroup } from './lane-choice.js';
@@ -42,7 +42,6 @@ import { TurnBudget } from './turn-budget.js';
 
 /** Settled operations kept for reuse, at most. */
 const MAX_SPARE = 4096;
-const NS_PER_MS = 1e6;
 
 /** Rates of an engine: of each class, and of both together. What is left out has no limit. */
 export type EngineLimits = Readonly<Partial<Record<IoClass | 'total', RateLimit>>>;
@@ -79,14 +78,12 @@ export class Scheduler {
   #limited = false;
   readonly #controls: readonly Fifo<Operation>[];
   readonly #spare: Operation[] = [];
-  /** What to add to performance.now() to get CLOCK_MONOTONIC, which native code subtracts from. */
-  readonly #clockOriginNs: number;
+  readonly #clock = new BatchClock();
   /** Those that a rate limit holds back. */
   #heldCount = 0;
   #reserved = 0;
   #flushPlanned = false;
   #checksumsPrepared = false;
-  #nowNs = 0;
   readonly #onIdle: (() => void)[] = [];
   readonly #roomSeekers = new RoomSeekers();
   /** What everything ends with once the engine has given up on its queues. */
@@ -103,7 +100,6 @@ export class Scheduler {
     this.#maxQueued = options.maxQueued;
     this.maxIoBytes = options.maxIoBytes;
     if (Object.keys(options.limits).length > 0) this.setLimits(options.limits);
-    this.#clockOriginNs = Number(process.hrtime.bigint()) - performance.now() * NS_PER_MS;
   }
 
   /** Replaces all limits; what waits for one that is gone passes at once. */
@@ -212,7 +208,7 @@ export class Scheduler {
   /** Requires hasRoomFor(1), asked in this same turn, or a reservation. */
   submit(op: Operation): void {
     this.#planFlush();
-    op.submittedNs = this.#nowNs;
+    op.submittedNs = this.#clock.nowNs;
     if (op.lease !== undefined) leases.depart(op.lease);
     op.file?.begin();
     op.interrupts?.add(op);
@@ -244,7 +240,7 @@ export class Scheduler {
       this.#choice.wait(op);
       if (this.#choice.mayPassOthers(op)) this.#admitWaiting();
     } else if (lane.push(op)) {
-      this.#readClock();
+      this.#clock.read();
     }
   }
 
@@ -484,7 +480,7 @@ export class Scheduler {
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    this.#readClock();
+    this.#clock.read();
     process.nextTick(this.#flush);
   }
 
@@ -492,9 +488,4 @@ export class Scheduler {
     this.#flushPlanned = false;
     for (const lane of this.#allLanes) lane.publish();
   };
-
-  /** Once a batch and not once an operation: it costs as much as all else that submitting does. */
-  #readClock(): void {
-    this.#nowNs = this.#clockOriginNs + performance.now() * NS_PER_MS;
-  }
 }
