@@ -147,8 +147,7 @@ Status Arena::Reserve(const ArenaLayout& layout) {
 // error but a SIGBUS.
 bool Arena::PopulateHugetlb(PartInfo* part, std::string* why_not) {
   uint8_t* const at = base_ + part->offset;
-  const int flags =
-      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | static_cast<int>(MAP_HUGE_2MB);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB;
   if (mmap(at, part->bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) {
     *why_not = Because("hugetlb: mmap", errno);
     // Kernels before 6.12 have unmapped what was there, and another thread's mapping may have taken

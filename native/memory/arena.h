@@ -40,10 +40,13 @@ struct ArenaPart {
 };
 
 struct ArenaLayout {
+  // Initialized, so that g++ does not miss them where others are given by name.
+  // NOLINTBEGIN(readability-redundant-member-init)
   std::vector<ArenaPart> parts = {};  // at least one
   size_t large_bytes = 0;             // room for large leases; rounded up to 2 MiB
   HugePages huge_pages = HugePages::kAuto;
   std::string system_root = {};  // goes in front of /sys; for tests
+  // NOLINTEND(readability-redundant-member-init)
 };
 
 // One part anywhere, and no room for large leases.
@@ -67,9 +70,9 @@ struct PartInfo {
   NodeBinding binding = NodeBinding::kNone;
   PageKind pages = PageKind::kPlain;  // kTransparent: at least one was had
   size_t huge_bytes = 0;
-  bool populated = false;              // else pages come with their first use
-  std::vector<NodeBytes> places = {};  // where its pages lie; empty if the kernel does not tell
-  std::vector<std::string> remarks = {};
+  bool populated = false;         // else pages come with their first use
+  std::vector<NodeBytes> places;  // where its pages lie; empty if the kernel does not tell
+  std::vector<std::string> remarks;
 };
 
 class Arena {

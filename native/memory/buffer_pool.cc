@@ -39,7 +39,7 @@ BufferPool::BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>
   RB_CHECK(arena_->parts().size() <= UINT8_MAX);
   part_of_.resize((units_ / kPartStep) + 1);
   for (const PartInfo& info : arena_->parts()) {
-    const uint32_t first = static_cast<uint32_t>(info.offset / kSlabUnitBytes);
+    const auto first = static_cast<uint32_t>(info.offset / kSlabUnitBytes);
     const uint32_t last = first + static_cast<uint32_t>(info.bytes / kSlabUnitBytes) - 1;
     std::fill(part_of_.begin() + first / kPartStep, part_of_.begin() + last / kPartStep + 1,
               static_cast<uint8_t>(parts_.size()));

@@ -67,12 +67,12 @@ struct PoolClassStats {
 struct PoolPartStats {
   size_t bytes = 0;
   size_t uncut_bytes = 0;  // free, and of no class at present
-  std::vector<PoolClassStats> classes = {};
+  std::vector<PoolClassStats> classes;
 };
 
 struct PoolStats {
-  std::vector<PoolPartStats> parts = {};
-  LargeStats large = {};
+  std::vector<PoolPartStats> parts;
+  LargeStats large;
   uint64_t trimmed_bytes = 0;  // given back to the system by Trim(), in total
   uint64_t refused = 0;        // releases of what was not leased
 };

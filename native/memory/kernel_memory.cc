@@ -6,6 +6,7 @@
 #include <cinttypes>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 namespace ringbolt {
 
@@ -14,22 +15,24 @@ namespace {
 // A text file of the kernel's, line by line.
 class Lines {
  public:
+  // NOLINTNEXTLINE(clang-analyzer-unix.Stream): its owner closes it
   explicit Lines(const std::string& path) : file_(std::fopen(path.c_str(), "re")) {}
-  ~Lines() {
-    if (file_ != nullptr) std::fclose(file_);
-    std::free(line_);
-  }
+  ~Lines() { std::free(line_); }
   Lines(const Lines&) = delete;
   Lines& operator=(const Lines&) = delete;
 
   // The next line, or nullptr behind the last.
   const char* Next() {
-    if (file_ == nullptr || getline(&line_, &capacity_, file_) < 0) return nullptr;
+    if (file_ == nullptr || getline(&line_, &capacity_, file_.get()) < 0) return nullptr;
     return line_;
   }
 
  private:
-  FILE* file_;
+  struct Close {
+    void operator()(FILE* file) const { (void)std::fclose(file); }
+  };
+
+  std::unique_ptr<FILE, Close> file_;
   char* line_ = nullptr;
   size_t capacity_ = 0;
 };
@@ -52,10 +55,9 @@ size_t Minus(size_t from, size_t what) { return from > what ? from - what : 0; }
 
 // The range that a mapping begins in; ranges.size() for none.
 size_t RangeOf(const std::vector<MemoryRange>& ranges, uintptr_t address) {
-  const auto found =
-      std::find_if(ranges.begin(), ranges.end(), [address](const MemoryRange& range) {
-        return address >= range.begin && address < range.end;
-      });
+  const auto found = std::ranges::find_if(ranges, [address](const MemoryRange& range) {
+    return address >= range.begin && address < range.end;
+  });
   return static_cast<size_t>(found - ranges.begin());
 }
 
@@ -68,8 +70,8 @@ void AddPlaces(const char* line, std::vector<NodeBytes>* places) {
     int node = 0;
     size_t pages = 0;
     if (std::sscanf(at, " N%d=%zu", &node, &pages) != 2) continue;
-    const auto known = std::find_if(places->begin(), places->end(),
-                                    [node](const NodeBytes& place) { return place.node == node; });
+    const auto known = std::ranges::find_if(
+        *places, [node](const NodeBytes& place) { return place.node == node; });
     const size_t bytes = pages * page_kib * 1024;
     if (known != places->end()) {
       known->bytes += bytes;

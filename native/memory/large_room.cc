@@ -21,14 +21,14 @@ LargeRoom::LargeRoom(const Arena& arena)
       first_unit_(static_cast<uint32_t>(arena.large_offset() / kSlabUnitBytes)),
       places_(static_cast<uint32_t>(arena.large_bytes() / kHugePageBytes)),
       bytes_(std::make_unique<std::atomic<size_t>[]>(places_)) {
-  if (places_ > 0) buddy_.emplace(places_);
+  if (places_ > 0) buddy_ = std::make_unique<Buddy>(places_);
   stats_.room_bytes = arena.large_bytes();
 }
 
 uint32_t LargeRoom::Acquire(size_t bytes) {
   const std::lock_guard lock(mutex_);
   uint32_t place = Buddy::kNone;
-  if (buddy_.has_value() && bytes > 0 && bytes <= stats_.room_bytes) {
+  if (buddy_ != nullptr && bytes > 0 && bytes <= stats_.room_bytes) {
     place = buddy_->Take(OrderFor(bytes));
   }
   if (place == Buddy::kNone) {

@@ -64,8 +64,8 @@ class LargeRoom {
   const uint32_t places_;
   std::unique_ptr<std::atomic<size_t>[]> bytes_;  // by place; 0 where no lease begins
 
-  std::mutex mutex_;  // of what follows
-  std::optional<Buddy> buddy_;
+  std::mutex mutex_;              // of what follows
+  std::unique_ptr<Buddy> buddy_;  // if there is any room
   LargeStats stats_;
 };
 

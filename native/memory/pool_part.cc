@@ -122,11 +122,11 @@ size_t PoolPart::TrimWindow(const Arena& arena, uint32_t window) {
 // pages for ever.
 std::vector<MemoryRange> PoolPart::Untrimmed(const std::vector<Buddy::Block>& blocks) const {
   std::vector<MemoryRange> free;
+  free.reserve(blocks.size());
   for (const Buddy::Block& block : blocks) {
     free.push_back({block.unit, uintptr_t{block.unit} + (1U << block.order)});
   }
-  std::sort(free.begin(), free.end(),
-            [](const MemoryRange& a, const MemoryRange& b) { return a.begin < b.begin; });
+  std::ranges::sort(free, {}, &MemoryRange::begin);
   const uint32_t step = pages_ == PageKind::kPlain ? 1 : kHugePageUnits;
   std::vector<MemoryRange> ranges;
   for (size_t i = 0; i < free.size();) {
