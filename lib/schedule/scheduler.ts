@@ -83,6 +83,8 @@ export class Scheduler {
   readonly #clockOriginNs: number;
   /** Those that a rate limit holds back. */
   #heldCount = 0;
+  /** Operations that were refused for want of room. */
+  refusedTotal = 0;
   #reserved = 0;
   #flushPlanned = false;
   #checksumsPrepared = false;
@@ -197,6 +199,7 @@ export class Scheduler {
 
   /** The error of a caller who submits more than hasRoomFor allows. */
   overloaded(count: number): Error {
+    this.refusedTotal += count;
     return ringboltError(
       'ERR_RINGBOLT_OVERLOADED',
       `${this.waiting + this.#reserved} operations wait and ${count} more were submitted; ` +
