@@ -6,14 +6,19 @@ import { printable, wrap } from './text.js';
 const WIDTH = 100;
 const MARKS = { yes: '✓', degraded: '~', no: '✗' } as const;
 
+/** One finding after the other. */
+export function formatFeatures(features: readonly ProbeFeature[]): readonly string[] {
+  const nameWidth = Math.max(0, ...features.map(({ name }) => name.length));
+  return features.flatMap((feature) => formatFeature(feature, nameWidth));
+}
+
 export function formatProbe(report: ProbeReport, version: string): string {
   const container = report.container === undefined ? '' : `, in a container: ${report.container}`;
-  const nameWidth = Math.max(...report.features.map(({ name }) => name.length));
   return [
     `ringbolt ${version}, Node ${report.node}, Linux ${report.kernel} ${report.arch}${container}`,
     ...(report.path === undefined ? [] : [`path: ${printable(report.path)}`]),
     '',
-    ...report.features.flatMap((feature) => formatFeature(feature, nameWidth)),
+    ...formatFeatures(report.features),
     '',
     ...wrap(summary(report), WIDTH),
     '',

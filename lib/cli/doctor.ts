@@ -6,6 +6,7 @@ import { RingboltError } from '../errors.js';
 import { probe } from '../probe/probe.js';
 import type { ProbeReport } from '../probe/report.js';
 import { formatProbe } from './doctor-text.js';
+import { adviseOnStats } from './engine-stats.js';
 import { couldNotRun, pathCommand, printJson } from './path-command.js';
 
 /** Raised whenever a field of the JSON changes its meaning. */
@@ -17,6 +18,7 @@ export function doctorCommand(): Command {
     description: 'Say what this machine allows, why not more, and what to do about it',
     argument: 'a file, folder or block device to look at as well; only read',
     help: HELP,
+    options: [['--engine-stats <file>', "advise on an engine's figures instead; see below"]],
     run: doctor,
   });
 }
@@ -24,14 +26,27 @@ export function doctorCommand(): Command {
 const HELP = `
 Changes nothing: what has to be tried (a ring, a small engine, binding a thread) is undone at once.
 
+A service writes its figures for --engine-stats with
+  JSON.stringify({ info: engine.info, stats: engine.stats() })
+
 Examples:
   ringbolt doctor
   ringbolt doctor /srv/data/blobs
   ringbolt doctor /dev/nvme0n1 --json
+  ringbolt doctor --engine-stats /tmp/engine.json
 
-Exit codes: 0 an engine runs here, and the path can be read; 1 it does not, or cannot.`;
+Exit codes: 0 an engine runs here, and the path can be read; 1 it does not, or cannot. With --engine-stats: 0 the
+figures could be judged, whatever came of it; 1 they could not.`;
 
-async function doctor(path: string | undefined, json: boolean): Promise<number> {
+async function doctor(
+  path: string | undefined,
+  json: boolean,
+  { engineStats }: { readonly engineStats?: string },
+): Promise<number> {
+  if (engineStats !== undefined) {
+    if (path !== undefined) return couldNotRun('a path and --engine-stats do not go together');
+    return adviseOnStats(engineStats, json);
+  }
   if (path === '') return couldNotRun('the path is empty');
   let report: ProbeReport;
   try {

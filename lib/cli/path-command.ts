@@ -5,6 +5,8 @@ import { Command } from 'commander';
 
 interface Flags {
   readonly json?: boolean;
+  /** Of `doctor`. */
+  readonly engineStats?: string;
 }
 
 export interface PathCommand {
@@ -14,19 +16,24 @@ export interface PathCommand {
   readonly argument: string;
   /** Examples and exit codes. */
   readonly help: string;
+  /** Further options: flags and descriptions. */
+  readonly options?: readonly (readonly [string, string])[];
   /** Prints, as JSON if that was asked for, and returns the exit code. */
-  readonly run: (path: string | undefined, json: boolean) => Promise<number>;
+  readonly run: (path: string | undefined, json: boolean, flags: Flags) => Promise<number>;
 }
 
-export function pathCommand({ name, description, argument, help, run }: PathCommand): Command {
-  return new Command(name)
+export function pathCommand(command: PathCommand): Command {
+  const { name, description, argument, help, options = [], run } = command;
+  const made = new Command(name)
     .description(description)
     .argument('[path]', argument)
     .option('--json', 'print it as JSON')
     .addHelpText('after', help)
-    .action(async (path: string | undefined, { json = false }: Flags) => {
-      process.exitCode = await run(path, json);
+    .action(async (path: string | undefined, flags: Flags) => {
+      process.exitCode = await run(path, flags.json ?? false, flags);
     });
+  for (const [flags, text] of options) made.option(flags, text);
+  return made;
 }
 
 /** `schema` is raised whenever a field changes its meaning. */

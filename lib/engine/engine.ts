@@ -344,6 +344,7 @@ export class Engine {
     return {
       uptimeMs: performance.now() - this.#startedAtMs,
       waiting: this.#scheduler.waiting,
+      refusedTotal: this.#scheduler.refusedTotal,
       ...summarizeQueues(this.#readQueues(), this.#info.loopRing.active),
       pool: this.#pool.stats(),
       copied: this.#copier.stats(),

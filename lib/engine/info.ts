@@ -48,6 +48,7 @@ export interface EngineInfo {
   /** What was tried before it, for any queue. Empty where the best was had, or a backend was named. */
   readonly passedOver: readonly PassedOver[];
   readonly depth: number;
+  readonly maxQueued: number;
   /** Larger reads and writes are done in parts. */
   readonly maxIoBytes: number;
   /** What makes it unfit for real data: faults that are injected for a test. Empty in every service. */
@@ -76,6 +77,7 @@ export function describeEngine(
     backend: got.queues[0]!.backend,
     passedOver: describePassedOver(got),
     depth: options.depth,
+    maxQueued: options.maxQueued,
     maxIoBytes: options.maxIoBytes,
     remarks: options.faults === undefined ? '' : faultsRemark(options.faults),
     queues: got.queues.map((queue, index) => {

@@ -67,6 +67,8 @@ export interface EngineStats {
   readonly uptimeMs: number;
   /** Operations that wait in JavaScript for room in a queue; one in parts counts as one until its last has begun. */
   readonly waiting: number;
+  /** Operations that were refused with `ERR_RINGBOLT_OVERLOADED`, as `maxQueued` waited. */
+  readonly refusedTotal: number;
   readonly classes: Readonly<Record<IoClass, ClassStats>>;
   readonly queues: readonly QueueStats[];
   /** Of the ring that this thread drives, for single small reads; `undefined` if there is none (`engine.info.loopRing`). */

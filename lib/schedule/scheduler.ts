@@ -81,6 +81,8 @@ export class Scheduler {
   readonly #clock = new BatchClock();
   /** Those that a rate limit holds back. */
   #heldCount = 0;
+  /** Operations that were refused for want of room. */
+  refusedTotal = 0;
   #reserved = 0;
   #flushPlanned = false;
   #checksumsPrepared = false;
@@ -193,6 +195,7 @@ export class Scheduler {
 
   /** The error of a caller who submits more than hasRoomFor allows. */
   overloaded(count: number): Error {
+    this.refusedTotal += count;
     return ringboltError(
       'ERR_RINGBOLT_OVERLOADED',
       `${this.waiting + this.#reserved} operations wait and ${count} more were submitted; ` +

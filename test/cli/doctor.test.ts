@@ -137,3 +137,60 @@ describe('ringbolt doctor', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
   });
 });
+
+describe('ringbolt doctor --engine-stats', () => {
+  function written(text: string): string {
+    const file = path.join(tempFolder(), 'engine.json');
+    writeFileSync(file, text);
+    return file;
+  }
+
+  const SHORT = JSON.stringify({
+    info: { maxQueued: 10 },
+    stats: { refusedTotal: 7, pool: { leakedTotal: 0 } },
+  });
+
+  it('prints advice', () => {
+    const { exitCode, stdout, stderr } = runCli('doctor', '--engine-stats', written(SHORT));
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatchInlineSnapshot(`
+      "✓ leases    none was forgotten
+      ~ refusals  7 operations, with ERR_RINGBOLT_OVERLOADED: more than maxQueued (10) would have waited
+                  → await engine.whenRoom() before submitting; a larger maxQueued only makes the wait
+                    longer
+
+      1 of 2 could be better.
+      "
+    `);
+  });
+
+  it('is JSON of schema 1', () => {
+    const { exitCode, stdout } = runCli('doctor', '--engine-stats', written(SHORT), '--json');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      schema: 1,
+      findings: [{ name: 'leases' }, { name: 'refusals', degraded: true }],
+    });
+  });
+
+  it.each([
+    ['text', 'x', /engine\.json: .*JSON/],
+    ['an empty file', '', /engine\.json: .*JSON/],
+    ['something else', '{"a":1}', /engine\.json: it is not what JSON\.stringify/],
+    ['too much', ' '.repeat(17 * 2 ** 20), /cannot be read, or is larger/],
+  ])('%s is refused', (_, text, message) => {
+    const { exitCode, stdout, stderr } = runCli('doctor', '--engine-stats', written(text));
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+
+  it.each([
+    [['--engine-stats', '/no/such/file'], /^error: \/no\/such\/file: it cannot be read/],
+    [['/', '--engine-stats', '/dev/null'], /do not go together/],
+    [['--engine-stats'], /argument missing/],
+  ])('%j is refused', (args, message) => {
+    const { exitCode, stderr } = runCli('doctor', ...args);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+});
