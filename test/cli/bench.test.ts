@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { BenchReport } from '../../dist/bench/results.js';
+import type { BenchReport, MeasuredResult } from '../../dist/bench/results.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { runCli } from './run-cli.js';
 
@@ -96,16 +96,9 @@ describe('what bench reports', { timeout }, () => {
     const run = runCli('bench', '--workload', 'rand-read-128k-qd32', ...peers, '--json', '-');
     expect(run.exitCode).toBe(0);
     const { results } = JSON.parse(run.stdout) as BenchReport;
-    const found = results.map((result) => [
-      result.peer,
-      result.status === 'ok' && result.gc!.count > 0 && result.gc!.msPerSecond > 0,
-      result.status === 'ok' && result.gc!.majorCount > 0,
-    ]);
-    expect(found.find(([peer]) => peer === 'ringbolt-buffers')).toEqual([
-      'ringbolt-buffers',
-      true,
-      true,
-    ]);
+    const { gc } = results.find(({ peer }) => peer === 'ringbolt-buffers') as MeasuredResult;
+    expect(gc!.count).toBeGreaterThan(0);
+    expect(gc!.msPerSecond).toBeGreaterThan(0);
   });
 
   it('covers reads, writes, both and no-ops, on two queues', () => {
