@@ -141,6 +141,7 @@ export function parseFio(stdout: string, latencies: boolean): Outcome<Measuremen
         seconds: mixed.runtime / MS_PER_S,
         cpuSeconds: ((job.usr_cpu + job.sys_cpu) / 100) * (job.job_runtime / MS_PER_S),
         latencyUs: latencies ? fioLatencies(mixed.lat_ns) : undefined,
+        gc: undefined,
         rssMaxBytes: undefined,
         engine: undefined,
       },

@@ -7,6 +7,7 @@
 // window: a busy event loop would make a timer late, and the two readings of CPU time would then not match the counted
 // operations. What was in flight at an end counts where it completes.
 
+import { GcPauses } from './gc-pauses.js';
 import { LatencyRecorder } from './latency-recorder.js';
 import type { LatencyUs, Measurement } from './protocol.js';
 
@@ -22,6 +23,7 @@ export interface WindowOptions {
 
 export class MeasuredWindow {
   readonly #latencies = new LatencyRecorder();
+  readonly #gcPauses = new GcPauses();
   readonly #opensMs: number;
   readonly #measuredMs: number;
   #phase: 'warm-up' | 'measured' | 'over' = 'warm-up';
@@ -78,7 +80,7 @@ export class MeasuredWindow {
   }
 
   /** After every operation has settled. */
-  measurement(blockBytes: number, engine: unknown): Measurement {
+  async measurement(blockBytes: number, engine: unknown): Promise<Measurement> {
     if (this.#phase !== 'over') throw new Error('The measured time was not over');
     return {
       ops: this.#ops,
@@ -86,6 +88,7 @@ export class MeasuredWindow {
       seconds: (this.#closedMs - this.#openedMs) / MS_PER_S,
       cpuSeconds: this.#cpuSeconds,
       latencyUs: this.#ops === 0 ? undefined : this.#latencyUs(),
+      gc: await this.#gcPauses.between(this.#openedMs, this.#closedMs),
       rssMaxBytes: process.resourceUsage().maxRSS * 1024,
       engine,
     };

@@ -30,7 +30,7 @@ export async function measureNodeFs(task: IoTask): Promise<Measurement> {
     transferChain(fd, buffer, pattern, new OpTimer(window, stride, place)),
   );
   await Promise.all(chains);
-  const measurement = window.measurement(workload.blockBytes, undefined);
+  const measurement = await window.measurement(workload.blockBytes, undefined);
   fs.closeSync(fd);
   for (const lease of leases) lease.release();
   await engine.close();

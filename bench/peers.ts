@@ -8,6 +8,7 @@ import { writes, type Workload } from './workloads.js';
 export type PeerName =
   | 'ringbolt'
   | `ringbolt-${ChecksumName}`
+  | 'ringbolt-buffers'
   | 'ringbolt-leases'
   | 'ringbolt-batch'
   | 'ringbolt-aio'
@@ -26,8 +27,8 @@ interface PeerBase {
   readonly onlyByName?: boolean;
 }
 
-/** The last two stream only. */
-export type NodeApi = 'ringbolt' | 'node-fs' | 'leases' | 'batch';
+/** The last two stream only; `buffers` never does. */
+export type NodeApi = 'ringbolt' | 'buffers' | 'node-fs' | 'leases' | 'batch';
 
 /** Runs in a Node process of its own (worker.ts). */
 export interface NodePeer extends PeerBase {
@@ -73,6 +74,15 @@ export const PEERS: readonly Peer[] = [
   withChecksums('crc32c', 'CRC-32C'),
   withChecksums('crc64nvme', 'CRC-64/NVME'),
   withChecksums('xxh3', 'XXH3'),
+  {
+    kind: 'node',
+    name: 'ringbolt-buffers',
+    description: 'reads only: ringbolt with a new Buffer for each read, in place of a lease',
+    byDefault: false,
+    onlyByName: true,
+    api: 'buffers',
+    env: {},
+  },
   // Fallbacks, for machines that forbid io_uring: named, so that they run where it is there too.
   {
     kind: 'node',
@@ -150,9 +160,11 @@ export function supports(peer: Peer, workload: Workload): boolean {
     case 'noop':
       return peer.name === 'ringbolt';
     case 'io':
+      if (api === 'buffers') return !writes(workload);
       return api !== 'leases' && api !== 'batch';
     case 'stream':
       // What backends and checksums cost is asked of single operations.
+      if (api === 'buffers') return false;
       if (api === 'ringbolt' && peer.name !== 'ringbolt') return false;
       return api !== undefined && !(api === 'leases' && writes(workload));
   }

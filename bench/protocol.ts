@@ -2,6 +2,7 @@
 
 import type { NativeBuild } from '../lib/native.js';
 import type { ChecksumName } from '../lib/index.js';
+import type { GcFigures } from './gc-pauses.js';
 import type { NodeApi } from './peers.js';
 import type { IoWorkload, NoopWorkload, StreamWorkload } from './workloads.js';
 
@@ -36,7 +37,7 @@ interface Timed {
 
 export interface IoTask extends Timed {
   readonly kind: 'io';
-  readonly api: 'ringbolt' | 'node-fs';
+  readonly api: 'ringbolt' | 'buffers' | 'node-fs';
   /** Of every 4 KiB; undefined: none. */
   readonly checksum: ChecksumName | undefined;
   readonly workload: IoWorkload;
@@ -83,6 +84,8 @@ export interface Measurement {
   readonly cpuSeconds: number;
   /** Undefined where the peer does not measure it. */
   readonly latencyUs: LatencyUs | undefined;
+  /** Of JavaScript, in the measured time; undefined where there is none. */
+  readonly gc: GcFigures | undefined;
   /** The largest resident set of the process; undefined where the peer does not say. */
   readonly rssMaxBytes: number | undefined;
   /** Of ringbolt: what the engine said of itself. */

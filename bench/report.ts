@@ -19,10 +19,12 @@ const HEADER = [
   'p99 us',
   'p99.9 us',
   'CPU us/op',
+  'GC ms/s',
+  'GC max ms',
   'IOPS ratio',
   'CPU ratio',
 ];
-const NUMBERS = [2, 3, 4, 5, 6, 7, 8, 9];
+const NUMBERS = HEADER.map((_, column) => column).slice(2);
 
 export function formatReport(report: BenchReport): string {
   const sections = [
@@ -30,6 +32,7 @@ export function formatReport(report: BenchReport): string {
     formatLegend(report),
     formatEnvironment(report),
     formatSkipped(report),
+    section('Major garbage collections in a round', majorCollections(report)),
     section(
       'fio, in the first round',
       report.commands.map(({ command }) => command),
@@ -57,16 +60,18 @@ export function formatTable({ results, ratios }: BenchReport): string {
 }
 
 function figureCells(result: Result): readonly string[] {
-  if (result.status === 'failed') return ['failed', '', '', '', '', ''];
-  const { latencyUs } = result;
-  const latency = (value: number | undefined) => (value === undefined ? '-' : shortNumber(value));
+  if (result.status === 'failed') return ['failed', '', '', '', '', '', '', ''];
+  const { latencyUs, gc } = result;
+  const known = (value: number | undefined) => (value === undefined ? '-' : shortNumber(value));
   return [
     result.bytesPerSecond === 0 ? '-' : wholeNumber(result.bytesPerSecond / MB),
     wholeNumber(result.iops),
-    latency(latencyUs?.p50),
-    latency(latencyUs?.p99),
-    latency(latencyUs?.p999),
+    known(latencyUs?.p50),
+    known(latencyUs?.p99),
+    known(latencyUs?.p999),
     shortNumber(result.cpuUsPerOp),
+    known(gc?.msPerSecond),
+    known(gc?.longestMs),
   ];
 }
 
@@ -95,6 +100,15 @@ function formatLegend({ results, ratios }: BenchReport): string {
     );
   }
   return lines.join('\n');
+}
+
+/** Of peers that had any. */
+function majorCollections({ results }: BenchReport): readonly string[] {
+  return results.flatMap((result) => {
+    if (result.status === 'failed' || result.gc === null || result.gc.majorCount === 0) return [];
+    const { workload, peer, gc } = result;
+    return [`${workload}, ${peer}: ${shortNumber(gc.majorCount)} of ${shortNumber(gc.count)}`];
+  });
 }
 
 function formatEnvironment({ environment, engine }: BenchReport): string {

@@ -12,12 +12,22 @@ import { bootstrapMedian, median, spread, type Interval } from './statistics.js'
 
 const US_PER_S = 1e6;
 
+/** Pauses for garbage collection. */
+export interface GcShare {
+  readonly msPerSecond: number;
+  readonly longestMs: number;
+  readonly count: number;
+  readonly majorCount: number;
+}
+
 interface Figures {
   readonly iops: number;
   readonly bytesPerSecond: number;
   /** Null where the peer does not measure it. */
   readonly latencyUs: LatencyUs | null;
   readonly cpuUsPerOp: number;
+  /** Null where the peer is not JavaScript. */
+  readonly gc: GcShare | null;
   /** Null where the peer does not say. */
   readonly rssMaxBytes: number | null;
 }
@@ -78,7 +88,7 @@ export interface FioCommand {
 }
 
 export interface BenchReport {
-  readonly schema: 2;
+  readonly schema: 3;
   readonly environment: Environment;
   /** `engine.info` of ringbolt's first measurement; null if there was none. */
   readonly engine: unknown;
@@ -102,6 +112,7 @@ function figures(measurement: Measurement): Figures {
     bytesPerSecond: measurement.bytes / seconds,
     latencyUs: measurement.latencyUs ?? null,
     cpuUsPerOp: (measurement.cpuSeconds * US_PER_S) / ops,
+    gc: gcShare(measurement),
     rssMaxBytes: measurement.rssMaxBytes ?? null,
   };
 }
@@ -157,6 +168,7 @@ function toResult(base: ResultBase): Result {
     bytesPerSecond: median(rounds.map(({ bytesPerSecond }) => bytesPerSecond)),
     latencyUs: medianLatency(rounds),
     cpuUsPerOp: median(rounds.map(({ cpuUsPerOp }) => cpuUsPerOp)),
+    gc: medianGc(rounds),
     rssMaxBytes: medianOf(rounds.map(({ rssMaxBytes }) => rssMaxBytes)),
     spread: spread(rounds.map(({ iops }) => iops)),
   };
@@ -170,6 +182,23 @@ function medianLatency(rounds: readonly MeasuredRound[]): LatencyUs | null {
     p99: median(all.map(({ p99 }) => p99)),
     p999: median(all.map(({ p999 }) => p999)),
     max: median(all.map(({ max }) => max)),
+  };
+}
+
+function gcShare({ gc, seconds }: Measurement): GcShare | null {
+  if (gc === undefined) return null;
+  const { totalMs, longestMs, count, majorCount } = gc;
+  return { msPerSecond: totalMs / seconds, longestMs, count, majorCount };
+}
+
+function medianGc(rounds: readonly MeasuredRound[]): GcShare | null {
+  const all = rounds.flatMap(({ gc }) => (gc === null ? [] : [gc]));
+  if (all.length === 0) return null;
+  return {
+    msPerSecond: median(all.map(({ msPerSecond }) => msPerSecond)),
+    longestMs: median(all.map(({ longestMs }) => longestMs)),
+    count: median(all.map(({ count }) => count)),
+    majorCount: median(all.map(({ majorCount }) => majorCount)),
   };
 }
 

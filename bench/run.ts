@@ -190,7 +190,7 @@ function nodeTask(setting: Setting, step: Step, peer: NodePeer): Task {
   if (workload.kind === 'stream') {
     return { kind: 'stream', api, workload, path, sizeBytes, direct, queues, ...timed };
   }
-  if (api !== 'ringbolt' && api !== 'node-fs') throw new Error(`${peer.name} only streams`);
+  if (api === 'leases' || api === 'batch') throw new Error(`${peer.name} only streams`);
   return { kind: 'io', api, checksum, workload, path, sizeBytes, direct, queues, ...timed };
 }
 
@@ -210,7 +210,7 @@ function makeReport(
 ): BenchReport {
   const results = summarize(plan.comparisons, finished);
   return {
-    schema: 2,
+    schema: 3,
     environment,
     engine: engineInfo(finished),
     results,

@@ -27,7 +27,7 @@ export async function measureStream(task: StreamTask): Promise<Measurement> {
   const count = blockCounter(window, workload.blockBytes);
   if (task.api === 'node-fs') {
     await (writes(workload) ? writeNodeFs(task, count) : readNodeFs(task, count));
-    return window.measurement(workload.blockBytes, undefined);
+    return await window.measurement(workload.blockBytes, undefined);
   }
   const engine = await Engine.start({
     pool: { bytes: poolBytes(2 * task.depth * workload.blockBytes) },
@@ -38,7 +38,7 @@ export async function measureStream(task: StreamTask): Promise<Measurement> {
     direct: task.direct,
   });
   await runRingbolt(task, engine, file, count);
-  const measurement = window.measurement(workload.blockBytes, engine.info);
+  const measurement = await window.measurement(workload.blockBytes, engine.info);
   await file.close();
   await engine.close();
   return measurement;

@@ -15,7 +15,7 @@ async function run(task: Task): Promise<unknown> {
     case 'stream':
       return measureStream(task);
     case 'io':
-      return task.api === 'ringbolt' ? measureRingbolt(task) : measureNodeFs(task);
+      return task.api === 'node-fs' ? measureNodeFs(task) : measureRingbolt(task);
   }
 }
 

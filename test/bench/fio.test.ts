@@ -78,6 +78,7 @@ describe('parseFio', () => {
         bytes: 501334016,
         seconds: 0.501,
         latencyUs: { p50: 501.76, p99: 716.8, p999: 2703.36, max: 2760.605 },
+        gc: undefined,
         rssMaxBytes: undefined,
       },
     });

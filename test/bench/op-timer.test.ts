@@ -79,7 +79,7 @@ describe('OpTimer', () => {
 });
 
 describe('a measurement with a stride', () => {
-  it('counts every operation between the ends, and ends every loop at once when the time is up', () => {
+  it('counts every operation between the ends, and ends every loop at once when the time is up', async () => {
     const window = new MeasuredWindow({ seconds: 0.04, warmUpSeconds: 0.02 });
     // Two loops in turn, half a millisecond an operation; loop 0 times its operations 0, 8, 16, ..., loop 1 one later.
     const timers = [0, 1].map((place) => new OpTimer(window, 8, place));
@@ -89,7 +89,7 @@ describe('a measurement with a stride', () => {
       const loop = step % 2;
       if (!ended.includes(loop) && !timers[loop]!.completed()) ended.push(loop);
     }
-    const { ops, seconds, latencyUs } = window.measurement(4096, undefined);
+    const { ops, seconds, latencyUs } = await window.measurement(4096, undefined);
     // Whatever was timed or not: one operation a half millisecond of the time that really passed.
     expect(ops).toBe(Math.round((seconds * 1000) / 0.5) - 1);
     expect(latencyUs!.max).toBeCloseTo(1000);

@@ -53,6 +53,22 @@ describe('makePlan', () => {
     expect(peersOf(plan, 'rand-write-4k-qd1')).toEqual(['ringbolt', 'node-fs-128']);
   });
 
+  it('reads into new Buffers where that is asked for by name, and does nothing else with them', () => {
+    const peers = peersNamed('ringbolt-buffers', 'ringbolt');
+    const plan = makePlan({ ...base, peers }, everybody);
+    const names = ['ringbolt', 'ringbolt-buffers'];
+    for (const workload of ['rand-read-4k-qd128', 'rand-read-128k-qd32']) {
+      expect([...peersOf(plan, workload)].sort()).toEqual(names);
+    }
+    for (const workload of [
+      'rand-mix-16k-qd32',
+      'seq-stream-read-256k-qd16',
+      'seq-write-1m-qd16',
+    ]) {
+      expect(peersOf(plan, workload)).toEqual(['ringbolt']);
+    }
+  });
+
   it('runs ringbolt with checksums where that is asked for by name', () => {
     const peers = peersNamed('ringbolt', 'ringbolt-crc32c', 'ringbolt-xxh3');
     const plan = makePlan({ ...base, peers }, everybody);

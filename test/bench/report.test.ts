@@ -49,18 +49,19 @@ function measured(peer: string, iops: number): MeasuredResult {
     bytesPerSecond: iops * 4096,
     latencyUs: { p50: 903.4, p99: 3129, p999: 12345, max: 99999 },
     cpuUsPerOp: 1.957,
+    gc: { msPerSecond: 1.25, longestMs: 0.7, count: 40, majorCount: 0 },
     rssMaxBytes: 1e8,
     spread: 0.05,
   };
 }
 
 const report: BenchReport = {
-  schema: 2,
+  schema: 3,
   environment,
   engine: { backend: 'io_uring', queues: [{}] },
   results: [
     measured('ringbolt', 144_946),
-    { ...measured('fio', 157_038), latencyUs: null, opsPerSample: null },
+    { ...measured('fio', 157_038), latencyUs: null, gc: null, opsPerSample: null },
     {
       status: 'failed',
       workload: 'rand-read-4k-qd128',
@@ -122,8 +123,10 @@ describe('shortNumber', () => {
 describe('formatTable', () => {
   it('shows every row, marks where ringbolt does worse, and names a workload once', () => {
     const [, ours, fio, failed] = formatTable(report).split('\n');
-    expect(ours).toMatch(/^rand-read-4k-qd128 +ringbolt +594 +144,946 +903 +3129 +12345 +1\.96$/);
-    expect(fio).toMatch(/^ +fio +643 +157,038 +- +- +- +1\.96 +0\.92 ▼ +0\.88$/);
+    expect(ours).toMatch(
+      /^rand-read-4k-qd128 +ringbolt +594 +144,946 +903 +3129 +12345 +1\.96 +1\.25 +0\.70$/,
+    );
+    expect(fio).toMatch(/^ +fio +643 +157,038 +- +- +- +1\.96 +- +- +0\.92 ▼ +0\.88$/);
     expect(failed).toMatch(/^ +node-fs +failed$/);
   });
 });
@@ -146,6 +149,15 @@ describe('formatReport', () => {
     ]) {
       expect(text).toContain(fact);
     }
+  });
+
+  it('names the peers that had major garbage collections, and says nothing where none had', () => {
+    expect(formatReport(report)).not.toContain('Major');
+    const gc = { msPerSecond: 120, longestMs: 9, count: 80, majorCount: 12 };
+    const results = [{ ...measured('ringbolt-buffers', 1), gc }, ...report.results];
+    expect(formatReport({ ...report, results })).toMatch(
+      /\nMajor garbage collections in a round\n {2}rand-read-4k-qd128, ringbolt-buffers: 12\.0 of 80\.0\n\n/,
+    );
   });
 
   it('says nothing of samples where every operation was timed', () => {

@@ -21,6 +21,7 @@ function measurement(iops: number, cpuUsPerOp: number, p50 = 100): Measurement {
     seconds: 2,
     cpuSeconds: (ops * cpuUsPerOp) / 1e6,
     latencyUs: { p50, p99: 2 * p50, p999: 3 * p50, max: 4 * p50 },
+    gc: { totalMs: 2 * p50, longestMs: p50, count: 10 * p50, majorCount: p50 },
     rssMaxBytes: 1000,
     engine: undefined,
   };
@@ -57,11 +58,18 @@ describe('summarize', () => {
       iops: 2000,
       bytesPerSecond: 2000 * 4096,
       latencyUs: { p50: 20, p99: 40, p999: 60, max: 80 },
+      gc: { msPerSecond: 20, longestMs: 20, count: 200, majorCount: 20 },
       rssMaxBytes: 1000,
       spread: 1,
     });
     expect(result).toHaveProperty('cpuUsPerOp', expect.closeTo(2));
     expect(result?.rounds).toHaveLength(3);
+  });
+
+  it('says nothing of garbage where a peer has none', () => {
+    const none = { ...measurement(1000, 1), gc: undefined };
+    const [, result] = summarize([comparison], finish('fio', [none, none, none]));
+    expect(result).toMatchObject({ status: 'ok', gc: null });
   });
 
   it('leaves failed rounds out of the medians, and shows them', () => {

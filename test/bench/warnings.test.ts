@@ -49,6 +49,7 @@ const result: MeasuredResult = {
   bytesPerSecond: 1,
   latencyUs: null,
   cpuUsPerOp: 1,
+  gc: null,
   rssMaxBytes: null,
   spread: 0.1,
 };
@@ -61,6 +62,7 @@ const round = {
   bytesPerSecond: 1,
   latencyUs: null,
   cpuUsPerOp: 1,
+  gc: null,
   rssMaxBytes: null,
 } as const;
 const noPlan = { comparisons: [], skipped: [], steps: [] };

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { BenchReport } from '../../dist/bench/results.js';
+import type { BenchReport, MeasuredResult } from '../../dist/bench/results.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { runCli } from './run-cli.js';
 
@@ -63,7 +63,7 @@ const timeout = 60_000;
 describe('what bench reports', { timeout }, () => {
   const short = ['--workload', 'rand-read-4k-qd128', '--seconds', '0.2', '--seed', '7'];
 
-  it('is JSON of schema 2, and the target that it made is gone', () => {
+  it('is JSON of schema 3, and the target that it made is gone', () => {
     const target = path.join(tempFolder(), 'new');
     const peers = ['--peer', 'ringbolt', '--peer', 'node-fs'];
     const run = runCli('bench', target, ...short, ...peers, '--size', '16M', '--json', '-');
@@ -73,7 +73,7 @@ describe('what bench reports', { timeout }, () => {
 
     const report = JSON.parse(run.stdout) as BenchReport;
     expect(report).toMatchObject({
-      schema: 2,
+      schema: 3,
       environment: {
         nodeVersion: process.version,
         nativeBuild: { optimized: true, sanitizer: '' },
@@ -89,6 +89,16 @@ describe('what bench reports', { timeout }, () => {
     expect(report.engine).toHaveProperty('backend');
     expect(report.warnings.join()).toMatch(/took 0\.2 s only/);
     expectResults(report);
+  });
+
+  it('has the garbage collections of reads into new Buffers', () => {
+    const peers = ['--peer', 'ringbolt', '--peer', 'ringbolt-buffers', '--size', '16M'];
+    const run = runCli('bench', '--workload', 'rand-read-128k-qd32', ...peers, '--json', '-');
+    expect(run.exitCode).toBe(0);
+    const { results } = JSON.parse(run.stdout) as BenchReport;
+    const { gc } = results.find(({ peer }) => peer === 'ringbolt-buffers') as MeasuredResult;
+    expect(gc!.count).toBeGreaterThan(0);
+    expect(gc!.msPerSecond).toBeGreaterThan(0);
   });
 
   it('covers reads, writes, both and no-ops, on two queues', () => {
@@ -119,7 +129,7 @@ describe('what bench reports', { timeout }, () => {
     expect(run.exitCode).toBe(0);
     expect(run.stdout).toMatch(/^workload +peer +MB\/s +IOPS/);
     expect(run.stdout).toMatch(/^rand-read-4k-qd128 +ringbolt +\d/m);
-    expect(JSON.parse(readFileSync(json, 'utf8'))).toHaveProperty('schema', 2);
+    expect(JSON.parse(readFileSync(json, 'utf8'))).toHaveProperty('schema', 3);
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
@@ -184,6 +194,7 @@ function expectResults({ results, ratios }: BenchReport): void {
     expect(latencyUs!.p99).toBeGreaterThanOrEqual(latencyUs!.p50);
     expect(latencyUs!.p999).toBeGreaterThanOrEqual(latencyUs!.p99);
     expect(result.rssMaxBytes).toBeGreaterThan(MIB);
+    expect(result.gc!.longestMs).toBeLessThanOrEqual(1000 * result.gc!.msPerSecond);
   }
   expect(ratios).toMatchObject([{ workload: 'rand-read-4k-qd128', peer: 'node-fs', pairs: 3 }]);
   const [ratio] = ratios;
