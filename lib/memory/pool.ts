@@ -20,7 +20,7 @@ import { SlabTable } from './slab-table.js';
 import { checkSecret, SECRET } from '../secret.js';
 
 /** The pool's memory on one NUMA node, or all of it. */
-export interface PoolPart {
+interface PoolPart {
   readonly node: number | undefined;
   readonly bytes: number;
   readonly firstUnit: number;
