@@ -29,7 +29,14 @@ class Bench {
 
   /** A file whose device is on that node. */
   file(node?: number): FileRef {
-    const opened = { slot: 0, generation: 0, alignment: 512, size: 0, inMemory: false };
+    const opened = {
+      slot: 0,
+      generation: 0,
+      alignment: 512,
+      size: 0,
+      inMemory: false,
+      direct: true,
+    };
     const file = new FileRef('file', opened);
     if (node !== undefined) file.near = this.queues.scheduler.lanesNear(node);
     return file;
