@@ -13,7 +13,7 @@ import { bootstrapMedian, median, spread, type Interval } from './statistics.js'
 const US_PER_S = 1e6;
 
 /** Pauses for garbage collection. */
-export interface GcShare {
+interface GcShare {
   readonly msPerSecond: number;
   readonly longestMs: number;
   readonly count: number;

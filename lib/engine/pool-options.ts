@@ -15,7 +15,8 @@ import {
 export interface PoolOptions {
   /**
    * Size of the pool on all NUMA nodes together, up to 64 GiB; more than the process's cgroup or the machine has is refused with
-   * `ENOMEM`. Default 64 MiB for each node in use, at most an eighth of that memory.
+   * `ENOMEM`. Default 64 MiB for each node in use, at most an eighth of that memory. From 2 MiB on each node's share is rounded up to
+   * whole huge pages, unless `hugePages` is `'off'`.
    */
   readonly bytes?: number;
   /** Slab sizes: ascending powers of two, 4 KiB to 64 MiB. Default 4 KiB to 1 MiB. */
@@ -48,6 +49,7 @@ export interface ResolvedPoolOptions {
 }
 
 export const MAX_SLAB_BYTES = 64 * 2 ** 20;
+const HUGE_PAGE_BYTES = 2 * 2 ** 20;
 const MAX_POOL_BYTES = 2 ** 36;
 const DEFAULT_CLASSES = Array.from({ length: 9 }, (_, power) => LAYOUT.slabUnitBytes * 2 ** power);
 
@@ -77,6 +79,14 @@ export function resolvePool(pool: PoolOptions): ResolvedPoolOptions {
   return { bytes, classes: [...(classes as readonly number[])], largeBytes, hugePages, debug };
 }
 
+/**
+ * Up to whole huge pages, unless that would be a waste: the device reads one piece of memory in place of hundreds. `bytes` is of whole
+ * slabs and stays so, both being powers of two.
+ */
+function inHugePages(bytes: number): number {
+  return bytes < HUGE_PAGE_BYTES ? bytes : Math.ceil(bytes / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
+}
+
 /** What of the pool lies where. */
 export interface PoolPlan {
   readonly parts: readonly { readonly node: number; readonly bytes: number }[];
@@ -100,10 +110,8 @@ export async function planPool(
   const slabs = Math.floor(bytes / largest);
   const bound = nodes.slice(0, slabs);
   const share = Math.floor(slabs / Math.max(bound.length, 1)) * largest;
-  const parts =
-    bound.length < 2
-      ? [{ node: bound[0] ?? -1, bytes: slabs * largest }]
-      : bound.map((node) => ({ node, bytes: share }));
+  const partBytes = pool.hugePages === 'off' ? share : inHugePages(share);
+  const parts = (bound.length === 0 ? [-1] : bound).map((node) => ({ node, bytes: partBytes }));
   const largeBytes = pool.largeBytes ?? bytes;
   return {
     parts,
