@@ -1,5 +1,7 @@
 #include "memory/buffer_pool.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -23,7 +25,7 @@ BufferPool::BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>
     : arena_(std::move(arena)),
       class_bytes_(class_bytes),
       units_(UnitsOfParts(*arena_)),
-      states_(std::make_unique<StateLine[]>((units_ / kCacheLineBytes) + 1)),
+      states_(MakeStates(units_)),
       links_(std::make_unique<std::atomic<uint32_t>[]>(units_)),
       large_(*arena_),
       generations_(units_ + large_.places(), 0),
@@ -32,9 +34,6 @@ BufferPool::BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>
   for (size_t i = 0; i < class_bytes_.size(); ++i) {
     RB_CHECK(std::has_single_bit(class_bytes_[i]) && class_bytes_[i] >= kSlabUnitBytes);
     RB_CHECK(i == 0 || class_bytes_[i] > class_bytes_[i - 1]);
-  }
-  for (uint32_t unit = 0; unit < units_; ++unit) {
-    StateOf(unit).store(kNotLeased, std::memory_order_relaxed);
   }
   RB_CHECK(arena_->parts().size() <= UINT8_MAX);
   part_of_.resize((units_ / kPartStep) + 1);
@@ -47,6 +46,17 @@ BufferPool::BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>
         std::make_unique<PoolPart>(info, class_bytes_, SlabLinks(links_.get(), units_)));
   }
 }
+
+// Pages of zeroes, which is what no lease looks like; they come as they are written.
+BufferPool::SlabStates BufferPool::MakeStates(uint32_t units) {
+  const size_t bytes = size_t{units} * sizeof(SlabState);
+  void* states = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  RB_CHECK(states != MAP_FAILED);
+  return {static_cast<SlabState*>(states), Unmap{bytes}};
+}
+
+void BufferPool::Unmap::operator()(SlabState* states) const { munmap(states, bytes); }
 
 uint32_t BufferPool::AcquireMany(uint32_t slab_class, uint32_t part, std::span<uint32_t> out) {
   RB_CHECK(slab_class < class_count() && part < part_count());
@@ -105,8 +115,8 @@ size_t BufferPool::Trim() {
 
 size_t BufferPool::LeasedBytes(uint32_t unit) const {
   if (unit >= units_) return large_.BytesOf(unit);
-  const uint8_t slab_class = StateOf(unit).load(std::memory_order_relaxed);
-  return slab_class == kNotLeased ? 0 : class_bytes_[slab_class];
+  const uint8_t state = states_[unit].leased.load(std::memory_order_relaxed);
+  return state == 0 ? 0 : class_bytes_[state - 1];
 }
 
 uint8_t* BufferPool::SlabData(uint32_t unit) const {

@@ -152,34 +152,36 @@ class BufferPool {
   static constexpr uint8_t kNotLeased = UINT8_MAX;
   static constexpr uint32_t kPartStep = kHugePageBytes / kSlabUnitBytes;
 
-  // By unit of the parts: the class of the slab that begins there and is leased, or kNotLeased.
+  // By unit of the parts: one more than the class of the slab that begins there and is leased, or
+  // 0.
   //
-  // One byte, because four billion units of a whole line each would be a line for each page; so 64
-  // units share one. Those are neighbours, and PoolPart::Cut() hands neighbours to the same thread:
-  // its magazine's slabs of 4 KiB fill a line, and those of 256 KiB and more have lines of their
-  // own wherever they lie. Threads that release what others acquired mix that over time, and a
-  // drain sorts it again.
-  struct alignas(kCacheLineBytes) StateLine {
-    std::atomic<uint8_t> of[kCacheLineBytes];
+  // A line each, because slabs go from thread to thread in any order: of 64 on one line some would
+  // soon be another thread's, and each acquisition and release of either's a trip to its core. That
+  // is a sixty-fourth of the pool, but only where slabs begin: a line that was never written has no
+  // memory behind it.
+  struct alignas(kCacheLineBytes) SlabState {
+    std::atomic<uint8_t> leased;
   };
-  static_assert(kHasOwnCacheLines<StateLine>);
+  static_assert(kHasOwnCacheLines<SlabState>);
+  struct Unmap {
+    size_t bytes = 0;
+    void operator()(SlabState* states) const;
+  };
+  using SlabStates = std::unique_ptr<SlabState[], Unmap>;
+  static SlabStates MakeStates(uint32_t units);
 
-  [[nodiscard]] std::atomic<uint8_t>& StateOf(uint32_t unit) const {
-    return states_[unit / kCacheLineBytes].of[unit % kCacheLineBytes];
-  }
   void MarkLeased(uint32_t unit, uint32_t slab_class) {
-    StateOf(unit).store(static_cast<uint8_t>(slab_class), std::memory_order_relaxed);
+    states_[unit].leased.store(static_cast<uint8_t>(slab_class + 1), std::memory_order_relaxed);
   }
   // The class that it was leased with; kNotLeased if it was not, and nothing happens. Of two
   // threads that release the same slab one succeeds: that is what the locked instruction is for,
   // which costs little on a line that no other core has.
   uint8_t MarkFree(uint32_t unit) {
     if (unit < units_) {
-      std::atomic<uint8_t>& state = StateOf(unit);
-      uint8_t slab_class = state.load(std::memory_order_relaxed);
-      if (slab_class != kNotLeased &&
-          state.compare_exchange_strong(slab_class, kNotLeased, std::memory_order_relaxed)) {
-        return slab_class;
+      std::atomic<uint8_t>& leased = states_[unit].leased;
+      uint8_t state = leased.load(std::memory_order_relaxed);
+      if (state != 0 && leased.compare_exchange_strong(state, 0, std::memory_order_relaxed)) {
+        return static_cast<uint8_t>(state - 1);
       }
     }
     refused_.value.fetch_add(1, std::memory_order_relaxed);
@@ -200,7 +202,7 @@ class BufferPool {
   const std::shared_ptr<Arena> arena_;
   const std::vector<uint32_t> class_bytes_;
   const uint32_t units_;  // of the parts, guards between them included
-  std::unique_ptr<StateLine[]> states_;
+  const SlabStates states_;
   std::unique_ptr<std::atomic<uint32_t>[]> links_;  // by unit; of the shared lists
   std::vector<uint8_t> part_of_;                    // by unit / kPartStep
   std::vector<std::unique_ptr<PoolPart>> parts_;

@@ -2,10 +2,10 @@
 // nobody else.
 //
 // Acquire() and Release() on the fast path touch: the magazine itself, which has lines of its own;
-// the slab's state byte, on a line with those of its neighbours, which this magazine got in the
-// same batch (see BufferPool::StateLine); and lines that are only ever read, or written on a miss:
-// the pool's table of parts and its count of shortages. No line that another thread writes in the
-// same course of things, then, and one locked instruction, in Release().
+// the slab's state, which has a line of its own (see BufferPool::SlabState); and lines that are
+// only ever read, or written on a miss: the pool's table of parts and its count of shortages. No
+// line that another thread writes in the same course of things, then, and one locked instruction,
+// in Release().
 //
 // It has at most 64 slabs of a class, 1 MiB, or a sixteenth of its part, whichever is least, but at
 // least one; refilled and emptied by halves, so that neither an acquisition after a release nor the

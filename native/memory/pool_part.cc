@@ -42,8 +42,8 @@ uint32_t PoolPart::Take(uint32_t slab_class, std::span<uint32_t> out) {
   }
 }
 
-// Neighbours as far as possible: one block as large as the whole batch, cut up. What a thread gets
-// then lies together, and so does what is written down about it (see BufferPool::SlabStates).
+// Neighbours as far as possible: one block as large as the whole batch, cut up. So what one thread
+// gets together joins again when it comes back together.
 uint32_t PoolPart::Cut(uint32_t slab_class, std::span<uint32_t> out) {
   const uint32_t slab_order = OrderOf(slab_class);
   const uint32_t slab_units = 1U << slab_order;
