@@ -179,8 +179,9 @@ describe('range locks', () => {
           if (read!.overlapped) overlaps++;
         }
         noteReads();
-        for (const entry of model) expect(entry.lock.held).toBe(isHeld(entry));
-        expect(locks.waiting).toBe(model.filter((entry) => !isHeld(entry)).length);
+        const held = model.map(isHeld);
+        expect(model.map(({ lock }) => lock.held)).toEqual(held);
+        expect(locks.waiting).toBe(held.filter((one) => !one).length);
       }
       reads = [];
     }
