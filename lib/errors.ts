@@ -23,6 +23,8 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_BUSY'
   /** Data does not have the checksums that were expected of it. */
   | 'ERR_RINGBOLT_CORRUPT'
+  /** The sidecar of a volume is none, is damaged beyond use, or is of a version that this one does not know. */
+  | 'ERR_RINGBOLT_FORMAT'
   /** The machine, kernel, file system, build or pool cannot do that, or the lease is of another engine. */
   | 'ERR_RINGBOLT_UNSUPPORTED';
 

@@ -1,0 +1,309 @@
+// Which regions may be out of step with their tags: two bitmaps, one for each of two epochs, and the promise that a region's bit is durable
+// in the current one before anything of it is written (rule 4). All that a crash may have left half done is under a bit.
+//
+//   epoch 5, bitmap 1      writers enter, bits are set and written     beginEpoch ─┐
+//   epoch 6, bitmap 0      writers enter here                                      ├─ whenOldWritersLeft, data, tags, clearOld
+//   epoch 7, bitmap 1      used again: it was cleared, durably                   ──┘
+//
+// A region is clean, wanted (its bit is being written, or will be with the next write), or durable. At most one write of a bitmap is under
+// way; what is wanted meanwhile goes with the next one, all of it: many regions, one durable write. A writer is let in only
+// when all its regions are durable in the bitmap that is current in that very moment, and it belongs to that epoch until it leaves:
+// what was durable in an older bitmap counts for nothing.
+//
+// This decides and waits, and does no I/O of its own: whoever owns it writes bitmaps, data and tags. One thread.
+
+import { Bitmap } from './format/bitmap.js';
+import { BITMAP_SECTORS, SECTOR_BYTES, type Geometry } from './geometry.js';
+
+export interface DirtyRegionsOptions {
+  readonly geometry: Geometry;
+  /** 0 and 1, each clear, and durably so: after recovery. */
+  readonly bitmaps: readonly [Bitmap, Bitmap];
+  /** From 1 on, more than any before. */
+  readonly epoch: number;
+  /** What the sidecar is written in, bytes: 512 to 4096. */
+  readonly unit: number;
+  /** Writes `bytes` of a bitmap, from `offset` in its area on; resolves when that is durable. `bytes` do not change meanwhile. */
+  readonly write: (which: number, offset: number, bytes: Uint8Array) => Promise<unknown>;
+}
+
+/** Rule 4: bytes of data that are marked ahead of a sequential writer. */
+const AHEAD_BYTES = 64 * 2 ** 20;
+/** Sequential writers that are known at a time. */
+const STREAMS = 8;
+
+const CLEAN = 0;
+const WANTED = 1;
+/** This and above. */
+const DURABLE = 2;
+/** Durable; whoever enters it is about to come to the end of what was marked ahead. */
+const DURABLE_NEAR_END = 3;
+
+/** Regions that become durable with one write. */
+class Batch {
+  readonly regions: number[] = [];
+  /** One of them, or -1. */
+  nearEnd = -1;
+  readonly done: Promise<void>;
+  resolve!: () => void;
+  reject!: (reason: unknown) => void;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Regions marked ahead have nobody who waits for them; those who come later are told by `#failure`.
+    this.done.catch(() => undefined);
+  }
+}
+
+export class DirtyRegions {
+  readonly #options: DirtyRegionsOptions;
+  /** Of each region, in the current epoch. */
+  readonly #states: Uint8Array;
+  readonly #aheadRegions: number;
+  /** Where a sequential writer would ask next; -1 for none. */
+  readonly #heads = new Float64Array(STREAMS).fill(-1);
+  #nextHead = 0;
+  /** By bitmap. */
+  readonly #writers = [0, 0];
+  readonly #regions = [0, 0];
+  readonly #running: [Promise<void> | undefined, Promise<void> | undefined] = [
+    undefined,
+    undefined,
+  ];
+  #epoch: number;
+  /** What the next write will have. */
+  #next: Batch | undefined;
+  #isOldClear = true;
+  #onOldWritersLeft: (() => void) | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: DirtyRegionsOptions) {
+    const { geometry, epoch } = options;
+    this.#options = options;
+    this.#epoch = epoch;
+    this.#states = new Uint8Array(geometry.regionCount);
+    const regionBytes = geometry.blocksPerRegion * geometry.blockSize;
+    this.#aheadRegions = Math.ceil(AHEAD_BYTES / regionBytes);
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** With a bit in the current bitmap, or soon. */
+  get regions(): number {
+    return this.#regions[this.#current]!;
+  }
+
+  /** With a bit in the other one. */
+  get oldRegions(): number {
+    return this.#regions[1 - this.#current]!;
+  }
+
+  /** At most: of data that recovery would have to read after a crash now. */
+  get bytes(): number {
+    const { blocksPerRegion, blockSize } = this.#options.geometry;
+    return (this.regions + this.oldRegions) * blocksPerRegion * blockSize;
+  }
+
+  get #current(): number {
+    return this.#epoch & 1;
+  }
+
+  /**
+   * Rule 4: for whoever is to write in regions `first` to `end` - 1. Returns the epoch to {@link leave}, if all of them are durable;
+   * 0 if not: then {@link enter} is to be waited for.
+   *
+   * @throws what made it {@link fail}
+   */
+  tryEnter(first: number, end: number): number {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const states = this.#states;
+    for (let region = first; region < end; region++) {
+      const state = states[region]!;
+      if (state < DURABLE) return 0;
+      if (state === DURABLE_NEAR_END) this.#goAhead(region);
+    }
+    this.#writers[this.#current]!++;
+    return this.#epoch;
+  }
+
+  /** The same, when they are. Rejects with what made it {@link fail}. */
+  async enter(first: number, end: number): Promise<number> {
+    for (;;) {
+      const epoch = this.tryEnter(first, end);
+      if (epoch !== 0) return epoch;
+      // Once around for the write, and once more for each epoch that ended meanwhile.
+      await this.#want(first, end).done;
+    }
+  }
+
+  /** The write has ended: its data is as durable as the next flush makes it, its tag is in the cache. */
+  leave(epoch: number): void {
+    const which = epoch & 1;
+    this.#writers[which]!--;
+    if (which !== this.#current && this.#writers[which] === 0) this.#onOldWritersLeft?.();
+  }
+
+  /** Rule 7 (a): the other bitmap becomes current. The old one has to have been cleared since the last time. */
+  beginEpoch(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (!this.#isOldClear) throw new Error('ringbolt: an epoch began before the last one was over');
+    this.#isOldClear = false;
+    this.#epoch++;
+    this.#states.fill(CLEAN);
+    this.#heads.fill(-1);
+    // What was wanted of the old bitmap and not begun is wanted of the new one, by those who still wait.
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) {
+      this.#regions[1 - this.#current]! -= next.regions.length;
+      next.resolve();
+    }
+  }
+
+  /** Rule 7 (b). To be called once an epoch. */
+  async whenOldWritersLeft(): Promise<void> {
+    if (this.#writers[1 - this.#current] === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onOldWritersLeft = resolve;
+    });
+    this.#onOldWritersLeft = undefined;
+  }
+
+  /** Rule 7 (f): resolves when the old bitmap is clear, durably. Before it, all that its bits are for is durable. */
+  async clearOld(): Promise<void> {
+    const which = 1 - this.#current;
+    if (this.#writers[which] !== 0) throw new Error('ringbolt: a bit was cleared under a write');
+    await this.#running[which]; // or that write would come after this one
+    // Rule 8: after a failure no bit is cleared.
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const bitmap = this.#options.bitmaps[which]!;
+    const sectors: number[] = [];
+    for (let sector = 0; sector < BITMAP_SECTORS; sector++) {
+      if (bitmap.isClear(sector)) continue;
+      bitmap.clear(sector);
+      sectors.push(sector);
+    }
+    if (sectors.length > 0) await this.#write(bitmap, sectors);
+    this.#regions[which] = 0;
+    this.#isOldClear = true;
+  }
+
+  /** Rule 8: a flush, of data or sidecar, has failed. Nobody enters any more, and no bit is cleared. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#next?.reject(this.#failure.error);
+    this.#next = undefined;
+  }
+
+  /** What is to be waited for. */
+  #want(first: number, end: number): Batch {
+    const batch = this.#batch();
+    const clean = this.#cleanIn(first, end);
+    if (clean === end) return batch; // with the write under way: the next one, perhaps of nothing, is after it
+    const known = this.#heads.indexOf(clean);
+    const aheadEnd = known < 0 ? end : Math.min(end + this.#aheadRegions, this.#states.length);
+    this.#noteHead(known, aheadEnd);
+    this.#add(batch, clean, aheadEnd);
+    if (aheadEnd > end) batch.nearEnd = (end + aheadEnd) >> 1;
+    return batch;
+  }
+
+  /** The first clean region of these, or `end`. */
+  #cleanIn(first: number, end: number): number {
+    let region = first;
+    while (region < end && this.#states[region] !== CLEAN) region++;
+    return region;
+  }
+
+  /** Somebody is half through what was marked ahead: nobody waits for what is marked now. */
+  #goAhead(region: number): void {
+    this.#states[region] = DURABLE;
+    const end = Math.min(region + this.#aheadRegions + 1, this.#states.length);
+    const first = this.#cleanIn(region, end);
+    if (first === end) return;
+    this.#noteHead(this.#heads.indexOf(first), end);
+    const batch = this.#batch();
+    this.#add(batch, first, end);
+    batch.nearEnd = (first + end) >> 1;
+  }
+
+  #noteHead(known: number, end: number): void {
+    const at = known < 0 ? this.#nextHead : known;
+    if (known < 0) this.#nextHead = (this.#nextHead + 1) % STREAMS;
+    this.#heads[at] = end;
+  }
+
+  #add(batch: Batch, first: number, end: number): void {
+    for (let region = first; region < end; region++) {
+      if (this.#states[region] !== CLEAN) continue;
+      this.#states[region] = WANTED;
+      batch.regions.push(region);
+      this.#regions[this.#current]!++;
+    }
+  }
+
+  /** Of the next write. It begins when nothing more comes in this turn, and the one before it is done. */
+  #batch(): Batch {
+    if (this.#next === undefined) {
+      this.#next = new Batch();
+      queueMicrotask(() => {
+        this.#begin();
+      });
+    }
+    return this.#next;
+  }
+
+  #begin(): void {
+    const which = this.#current;
+    const batch = this.#next;
+    if (batch === undefined || this.#running[which] !== undefined) return;
+    this.#next = undefined;
+    const bitmap = this.#options.bitmaps[which]!;
+    for (const region of batch.regions) bitmap.add(region);
+    const sectors = batch.regions.map((region) => Bitmap.sectorOf(region));
+    this.#running[which] = this.#run(which, batch, sectors);
+  }
+
+  async #run(which: number, batch: Batch, sectors: readonly number[]): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      if (sectors.length > 0) await this.#write(this.#options.bitmaps[which]!, sectors);
+      if (this.#epoch === epoch) this.#settle(batch);
+      batch.resolve();
+    } catch (error) {
+      batch.reject(error);
+    }
+    this.#running[which] = undefined;
+    this.#begin();
+  }
+
+  #settle({ regions, nearEnd }: Batch): void {
+    for (const region of regions) this.#states[region] = DURABLE;
+    if (nearEnd >= 0 && this.#states[nearEnd] === DURABLE) this.#states[nearEnd] = DURABLE_NEAR_END;
+  }
+
+  /** One durable write, from the first of these sectors to the last. */
+  async #write(bitmap: Bitmap, sectors: readonly number[]): Promise<void> {
+    const { unit, write } = this.#options;
+    let [first, last] = [Infinity, -1];
+    for (const sector of sectors) {
+      first = Math.min(first, sector);
+      last = Math.max(last, sector);
+    }
+    for (const sector of new Set(sectors)) bitmap.seal(sector, this.#epoch);
+    const start = Math.floor((first * SECTOR_BYTES) / unit) * unit;
+    const end = Math.ceil(((last + 1) * SECTOR_BYTES) / unit) * unit;
+    try {
+      await write(bitmap.which, start, bitmap.bytes.subarray(start, end));
+    } catch (error) {
+      // It may be there or not, and trying again may lie.
+      this.fail(error);
+      throw error;
+    }
+  }
+}
