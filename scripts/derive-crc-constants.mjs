@@ -25,6 +25,17 @@ function power(exponent, { width, polynomial }) {
   return value;
 }
 
+// A round of CRC-32C (crc_sse42.cc): so many steps, in each of which four lanes and three streams of words go forwards.
+const ROUND = { steps: 11, lanes: 4, words: 5 };
+const STREAM_BYTES = ROUND.steps * ROUND.words * 8;
+const ROUND_BYTES = ROUND.steps * ROUND.lanes * 16 + 3 * STREAM_BYTES;
+
+/** Moves a CRC-32C so many bytes forwards: its product with the result, as a word of data, has that for a CRC. */
+function move(bytes) {
+  const value = power(8 * bytes - 33, CRC32C);
+  return `0x${(BigInt(reflected(value)) >> 32n).toString(16).padStart(8, '0')}`;
+}
+
 /** floor(x^exponent / polynomial). */
 function quotient(exponent, { width, polynomial }) {
   let remainder = 1n << BigInt(exponent);
@@ -78,6 +89,10 @@ const header = `\
 //
 // By64      x^127 mod P: moves the low half of a lane 128 bits forwards; the high half goes by 64
 // Barrett   floor(x^127 / P), floor(P / x): the remainder of the 128 bits that this leaves
+//
+// Of a round of CRC-32C, which is some data to fold and then three streams for the instruction: how
+// many steps, lanes a step and words of a stream a step; and x^(8N - 33) mod P in 32 bits, by which
+// a CRC is moved N bytes forwards: three streams, two, one, and a round.
 
 #ifndef RINGBOLT_CHECKSUM_FOLD_CONSTANTS_H_
 #define RINGBOLT_CHECKSUM_FOLD_CONSTANTS_H_
@@ -94,6 +109,14 @@ ${DISTANCES.map((distance) => `  uint64_t by${distance}[2];`).join('\n')}
 };
 
 ${CRCS.map((crc) => constants(crc).join('\n')).join('\n\n')}
+
+constexpr uint32_t kCrc32cRoundSteps = ${ROUND.steps};
+constexpr uint32_t kCrc32cRoundLanes = ${ROUND.lanes};
+constexpr uint32_t kCrc32cRoundWords = ${ROUND.words};
+constexpr uint64_t kCrc32cByThree = ${move(3 * STREAM_BYTES)};
+constexpr uint64_t kCrc32cByTwo = ${move(2 * STREAM_BYTES)};
+constexpr uint64_t kCrc32cByOne = ${move(STREAM_BYTES)};
+constexpr uint64_t kCrc32cByRound = ${move(ROUND_BYTES)};
 
 constexpr uint64_t kCrc64NvmeBy64 = ${reflected(power(127, CRC64_NVME))};
 constexpr uint64_t kCrc64NvmeBarrett[2] = ${braces(barrett)};

@@ -129,10 +129,65 @@ uint32_t SmallCrc32c(const uint8_t* p, size_t bytes, uint32_t seed) {
   return ~state;
 }
 
+// Folding and the CRC instruction use different units of the processor, so both go on at once, on
+// different parts of the data; and three streams hide the instruction's latency:
+//
+//   | to fold: 4 lanes a step | stream 0: 5 words a step | stream 1 | stream 2 |
+//
+// That is 23 words in the time of 8 that are folded, or of 5 that go one by one.
+constexpr size_t kFoldedBytes = size_t{kCrc32cRoundSteps} * kCrc32cRoundLanes * 16;
+constexpr size_t kStreamBytes = size_t{kCrc32cRoundSteps} * kCrc32cRoundWords * 8;
+constexpr size_t kRoundBytes = kFoldedBytes + (3 * kStreamBytes);
+
+// The product of a CRC and what moves it forwards, as a word of data.
+__m128i Moved(uint64_t crc, uint64_t by) {
+  return _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<int64_t>(crc)),
+                              _mm_cvtsi64_si128(static_cast<int64_t>(by)), 0x00);
+}
+
+// The state after a round. It comes in at the end only, so that rounds overlap.
+uint64_t Round(const uint8_t* p, uint64_t state) {
+  static_assert(kCrc32cRoundLanes == 4);
+  const FoldConstants& k = kCrc32cFold;
+  const uint8_t* stream = p + kFoldedBytes;
+  __m128i lane[4] = {Load(p), Load(p + 16), Load(p + 32), Load(p + 48)};
+  const __m128i by512 = Load(k.by512);
+  uint64_t crc[3] = {0, 0, 0};
+  for (uint32_t step = 1;; ++step) {
+    _mm_prefetch(reinterpret_cast<const char*>(p) + kPrefetchBytes, _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(stream) + kPrefetchBytes, _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(stream) + kStreamBytes + kPrefetchBytes,
+                 _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(stream) + (2 * kStreamBytes) + kPrefetchBytes,
+                 _MM_HINT_T0);
+#pragma GCC unroll 8
+    for (size_t word = 0; word < kCrc32cRoundWords; ++word, stream += 8) {
+      crc[0] = _mm_crc32_u64(crc[0], Word(stream));
+      crc[1] = _mm_crc32_u64(crc[1], Word(stream + kStreamBytes));
+      crc[2] = _mm_crc32_u64(crc[2], Word(stream + (2 * kStreamBytes)));
+    }
+    if (step == kCrc32cRoundSteps) break;
+    p += 64;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) lane[i] = Fold(lane[i], by512, Load(p + (16 * i)));
+  }
+  const __m128i last =
+      Fold(lane[0], Load(k.lanes),
+           Fold(lane[1], Load(k.lanes + 2), Fold(lane[2], Load(k.lanes + 4), lane[3])));
+  const uint64_t folded = _mm_crc32_u64(_mm_crc32_u64(0, LowHalf(last)), HighHalf(last));
+  const __m128i before =
+      _mm_xor_si128(_mm_xor_si128(Moved(folded, kCrc32cByThree), Moved(crc[0], kCrc32cByTwo)),
+                    Moved(crc[1], kCrc32cByOne));
+  const __m128i all = _mm_xor_si128(before, Moved(state, kCrc32cByRound));
+  return _mm_crc32_u64(0, LowHalf(all)) ^ crc[2];
+}
+
 uint32_t Crc32c(const void* data, size_t bytes, uint32_t seed) {
   const auto* p = static_cast<const uint8_t*>(data);
-  if (bytes < 64) return SmallCrc32c(p, bytes, seed);
-  return Finish32(FoldAll(p, bytes, ~seed, kCrc32cFold));
+  uint64_t state = ~seed;
+  for (; bytes >= kRoundBytes; p += kRoundBytes, bytes -= kRoundBytes) state = Round(p, state);
+  if (bytes < 64) return SmallCrc32c(p, bytes, ~static_cast<uint32_t>(state));
+  return Finish32(FoldAll(p, bytes, state, kCrc32cFold));
 }
 
 // CRC-64/NVME -------------------------------------------------------------------------------------

@@ -12,6 +12,10 @@
 //
 // By64      x^127 mod P: moves the low half of a lane 128 bits forwards; the high half goes by 64
 // Barrett   floor(x^127 / P), floor(P / x): the remainder of the 128 bits that this leaves
+//
+// Of a round of CRC-32C, which is some data to fold and then three streams for the instruction: how
+// many steps, lanes a step and words of a stream a step; and x^(8N - 33) mod P in 32 bits, by which
+// a CRC is moved N bytes forwards: three streams, two, one, and a round.
 
 #ifndef RINGBOLT_CHECKSUM_FOLD_CONSTANTS_H_
 #define RINGBOLT_CHECKSUM_FOLD_CONSTANTS_H_
@@ -55,6 +59,14 @@ constexpr FoldConstants kCrc64NvmeFold = {
     .by2048 = {0x37ccd3e14069cabc, 0xa043808c0f782663},
     .by4096 = {0xd0b3aa0ed6d54ae0, 0xc2409e2537aa5eb1},
 };
+
+constexpr uint32_t kCrc32cRoundSteps = 11;
+constexpr uint32_t kCrc32cRoundLanes = 4;
+constexpr uint32_t kCrc32cRoundWords = 5;
+constexpr uint64_t kCrc32cByThree = 0xa1962329;
+constexpr uint64_t kCrc32cByTwo = 0x49c3cc9c;
+constexpr uint64_t kCrc32cByOne = 0xe0e9f351;
+constexpr uint64_t kCrc32cByRound = 0x6bde1ac7;
 
 constexpr uint64_t kCrc64NvmeBy64 = 0x21e9761e252621ac;
 constexpr uint64_t kCrc64NvmeBarrett[2] = {0x27ecfa329aef9f77, 0x34d926535897936b};

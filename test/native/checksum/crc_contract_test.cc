@@ -112,29 +112,38 @@ KERNEL_TEST("CRC: the examples of RFC 3720 B.4 and of the NVMe NVM command set s
   CHECK(kernel->crc32c(pdu, sizeof(pdu), 0) == 0xd9963a56);
 }
 
-KERNEL_TEST("CRC: every length to 1024 at every alignment, from a random seed") {
-  const CrcKernel* kernel = TestKernel::Get();
-  if (kernel == nullptr) return;
+// Every length below `lengths` at every `step`th alignment.
+void CheckLengths(const CrcKernel& kernel, size_t lengths, size_t step) {
   const uint64_t seed = test::Seed();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
-  constexpr size_t kLengths = 1025;
-  const auto data = RandomBytes(kLengths + 128, &random);
+  const auto data = RandomBytes(lengths + 128, &random);
   const auto* aligned = reinterpret_cast<const uint8_t*>(
       AlignUp(reinterpret_cast<uintptr_t>(data.data()), kCacheLineBytes));
-  ForBoth(*kernel, [&]<typename Crc>(auto update, auto, Crc) {
+  ForBoth(kernel, [&]<typename Crc>(auto update, auto, Crc) {
     size_t wrong = 0;
-    for (size_t alignment = 0; alignment < 64; ++alignment) {
+    for (size_t alignment = 0; alignment < 64; alignment += step) {
       const uint8_t* p = aligned + alignment;
       const Crc start = static_cast<Crc>(random());
       Crc state = static_cast<Crc>(~start);  // grows with the length: each costs one byte more
-      for (size_t bytes = 0; bytes < kLengths; ++bytes) {
+      for (size_t bytes = 0; bytes < lengths; ++bytes) {
         if (update(p, bytes, start) != static_cast<Crc>(~state)) ++wrong;
         state = Reference<Crc>::ByBits(state, p[bytes]);
       }
     }
     CHECK(wrong == 0);
   });
+}
+
+KERNEL_TEST("CRC: every length to 1024 at every alignment, from a random seed") {
+  const CrcKernel* kernel = TestKernel::Get();
+  if (kernel != nullptr) CheckLengths(*kernel, 1025, 1);
+}
+
+// Large data goes another way, and in several rounds.
+KERNEL_TEST("CRC: every length to 8 KiB at some alignments, from a random seed") {
+  const CrcKernel* kernel = TestKernel::Get();
+  if (kernel != nullptr) CheckLengths(*kernel, 8193, 21);
 }
 
 KERNEL_TEST("CRC: nothing is read before or after the data") {
