@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import zlib from 'node:zlib';
 import { root, setup } from '../../scripts/setup.mjs';
+import { makeLoop, measure, median } from '../calls.mjs';
 import { contenders } from './contenders.mjs';
 
 const ROUNDS = Math.max(3, Number(process.argv[2] ?? 11) || 11);
@@ -25,56 +26,6 @@ const SIZES = [
 /** What ringbolt has to reach: calls a second, or times as many calls as another. */
 const CALLS_TARGETS = { crc32c: 20e6, crc64nvme: 12e6, xxh3: 12e6 };
 const RATIO_TARGET = { size: '4 KiB', algorithm: 'crc32c', atLeast: 4 };
-
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-}
-
-/** A loop of its own for each contender: shared, it would be compiled for all of them and fast for none. */
-function makeLoop(call, data) {
-  const loop = new Function(
-    'call',
-    'data',
-    'count',
-    'for (; count > 1; count--) call(data); return call(data);',
-  );
-  return (count) => loop(call, data, count);
-}
-
-/** CPU time of this process, in nanoseconds: what others do on the machine is not in it. */
-function cpuNs() {
-  const { user, system } = process.cpuUsage();
-  return (user + system) * 1000;
-}
-
-function nsPerCall(loop, count) {
-  const before = cpuNs();
-  loop(count);
-  return (cpuNs() - before) / count;
-}
-
-/** How many calls take about as long as asked for. Compiles the loop on the way. */
-function calibrate(loop) {
-  let count = 1;
-  for (;;) {
-    const ns = nsPerCall(loop, count) * count;
-    if (ns >= (MILLISECONDS * 1e6) / 2)
-      return Math.max(1, Math.round((count * MILLISECONDS * 1e6) / ns));
-    count *= 2;
-  }
-}
-
-/** Round by round, one contender right after the other, each round beginning with another one. */
-function measure(entries) {
-  for (const entry of entries) entry.count = calibrate(entry.loop);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[(i + round) % entries.length];
-      entry.ns.push(nsPerCall(entry.loop, entry.count));
-    }
-  }
-}
 
 function print(title, bytes, entries) {
   const [ours] = entries;
@@ -141,7 +92,7 @@ for (const { algorithm, calls } of tables) {
         throw new Error(`${name}: another result`);
       entries.push({ name, loop: makeLoop(call, data), ns: [] });
     }
-    measure(entries);
+    measure(entries, ROUNDS, MILLISECONDS);
     print(`${algorithm}, ${size.name}`, size.bytes, entries);
     results.push(...targets(size, algorithm, entries));
   }
