@@ -38,7 +38,11 @@ uint32_t PoolPart::Take(uint32_t slab_class, std::span<uint32_t> out) {
       count = Cut(slab_class, out);
     }
     if (count > 0 || !trimming_) return count;
+    // The next step waits for this thread: so the wait is for one of them, and all that is free is
+    // there when this has the lock.
+    ++waiting_;
     trimmed_.wait(lock, [this] { return !trimming_; });
+    if (--waiting_ == 0) trimmed_.notify_all();
   }
 }
 
@@ -94,6 +98,7 @@ size_t PoolPart::Trim(const Arena& arena) {
 size_t PoolPart::TrimWindow(const Arena& arena, uint32_t window) {
   std::vector<Buddy::Block> blocks;
   std::unique_lock lock(mutex_);
+  trimmed_.wait(lock, [this] { return waiting_ == 0; });
   buddy_.TakeWithin(window, kTrimOrder, &blocks);
   std::vector<MemoryRange> ranges = Untrimmed(blocks);
   if (!ranges.empty()) {

@@ -80,10 +80,11 @@ class PoolPart {
   std::array<SharedList, kMaxSlabClasses> lists_;  // each on its own line
 
   alignas(kCacheLineBytes) std::mutex mutex_;  // of everything below
-  std::condition_variable trimmed_;
-  bool trimming_ = false;       // memory that is free is neither in a list nor in buddy_
-  Buddy buddy_;                 // its units are those of the part, from 0
-  std::vector<bool> no_pages_;  // by such a unit: given back to the system and not cut since
+  std::condition_variable trimmed_;  // a step has ended, or nobody waits for that any more
+  bool trimming_ = false;            // memory that is free is neither in a list nor in buddy_
+  uint32_t waiting_ = 0;             // in Take(), for a step of Trim() to end
+  Buddy buddy_;                      // its units are those of the part, from 0
+  std::vector<bool> no_pages_;       // by such a unit: given back to the system and not cut since
 };
 
 static_assert(kHasOwnCacheLines<PoolPart>);

@@ -3,6 +3,7 @@
 // from those who ask meanwhile. What is wrong is counted by the threads and judged by the test.
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -281,6 +282,68 @@ TEST_CASE("BufferPool: memory that is being trimmed is waited for, not missed") 
   threads.Run();
   CHECK(misses == 0);
   CHECK(trimmed > 0);
+}
+
+TEST_CASE("BufferPool: who asks in vain waits for a step of a trim, and not for all of it") {
+  constexpr uint32_t kSteps = 16;
+  constexpr size_t kStepBytes = 8 * kMiB;
+  constexpr uint32_t kTrims = 20;
+  const auto pool = MakePool({kSteps * kStepBytes}, {4096, 1U << 20});
+  REQUIRE(pool != nullptr);
+  uint8_t* const base = pool->arena()->base();
+  // Of each step: whether its first page is still there.
+  const auto steps_left = [&] {
+    uint32_t left = 0;
+    for (uint32_t step = 0; step < kSteps; ++step) {
+      unsigned char resident = 0;
+      (void)mincore(base + (step * kStepBytes), 4096, &resident);
+      left += resident & 1;
+    }
+    return left;
+  };
+  std::vector<uint32_t> units = test::AcquireAll(*pool, 0);
+  REQUIRE(units.size() == kSteps * kStepBytes / 4096);
+  uint32_t waits = 0;
+  uint32_t steps_waited = 0;
+  // A wait seems to be longer than it was if this thread does not run between two looks at it. So
+  // on a busy machine it may take more than one attempt.
+  for (uint32_t attempt = 0; attempt < 10; ++attempt) {
+    waits = 0;
+    steps_waited = 0;
+    std::atomic<bool> over{false};
+    std::atomic<bool> trimming{false};
+    Threads threads;
+    threads.Add([&] {
+      for (uint32_t trim = 0; trim < kTrims; ++trim) {
+        // Every other page is free: much to do in each step, and nowhere a large slab.
+        std::vector<uint32_t> freed;
+        for (uint32_t unit = 0; unit < units.size(); unit += 2) freed.push_back(unit);
+        for (uint32_t step = 0; step < kSteps; ++step) base[step * kStepBytes] = 1;
+        (void)pool->ReleaseMany(freed);
+        trimming = true;
+        (void)pool->Trim();
+        trimming = false;
+        (void)pool->AcquireMany(0, 0, freed);
+      }
+      over = true;
+    });
+    threads.Add([&] {
+      while (!over) {
+        if (!trimming) continue;
+        const uint32_t before = steps_left();
+        std::array<uint32_t, 1> unit{};
+        (void)pool->AcquireMany(1, 0, unit);
+        const uint32_t after = steps_left();
+        if (after >= before) continue;
+        ++waits;
+        steps_waited += before - after;
+      }
+    });
+    threads.Run();
+    if (steps_waited <= 3 * waits) break;
+  }
+  CAPTURE(waits);
+  CHECK(steps_waited <= 3 * waits);
 }
 
 TEST_CASE("BufferPool: any thread may resolve whatever it likes while slabs come and go") {
