@@ -29,13 +29,14 @@ BufferPool::BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>
       links_(std::make_unique<std::atomic<uint32_t>[]>(units_)),
       large_(*arena_),
       generations_(units_ + large_.places(), 0),
-      noted_(generations_.size(), false) {
+      is_gone_(generations_.size(), false),
+      is_listed_(generations_.size(), false) {
   RB_CHECK(!class_bytes_.empty() && class_bytes_.size() <= kMaxSlabClasses);
   for (size_t i = 0; i < class_bytes_.size(); ++i) {
     RB_CHECK(std::has_single_bit(class_bytes_[i]) && class_bytes_[i] >= kSlabUnitBytes);
     RB_CHECK(i == 0 || class_bytes_[i] > class_bytes_[i - 1]);
   }
-  RB_CHECK(arena_->parts().size() <= UINT8_MAX);
+  RB_CHECK(arena_->parts().size() <= kMaxParts);
   part_of_.resize((units_ / kPartStep) + 1);
   for (const PartInfo& info : arena_->parts()) {
     const auto first = static_cast<uint32_t>(info.offset / kSlabUnitBytes);
@@ -164,20 +165,31 @@ PoolStats BufferPool::Stats() {
 
 uint32_t BufferPool::NextBufferGeneration(uint32_t unit) {
   RB_CHECK(IsLeased(unit));
-  return ++generations_[GenerationIndex(unit)];
+  const uint32_t index = GenerationIndex(unit);
+  is_gone_[index] = false;
+  return ++generations_[index];
 }
 
 void BufferPool::NoteForgotten(const Forgotten& buffer) {
   const uint32_t index = GenerationIndex(buffer.unit);
-  if (index >= generations_.size() || noted_[index]) return;
+  if (index >= generations_.size()) return;
   if (buffer.generation == 0 || buffer.generation != generations_[index]) return;
-  noted_[index] = true;
-  forgotten_.push_back(buffer);
+  is_gone_[index] = true;
+  if (is_listed_[index]) return;  // from an earlier buffer, or told twice
+  is_listed_[index] = true;
+  forgotten_.push_back(buffer.unit);
 }
 
 std::vector<BufferPool::Forgotten> BufferPool::TakeForgotten() {
-  for (const Forgotten& buffer : forgotten_) noted_[GenerationIndex(buffer.unit)] = false;
-  return std::exchange(forgotten_, {});
+  std::vector<Forgotten> gone;
+  for (const uint32_t unit : std::exchange(forgotten_, {})) {
+    const uint32_t index = GenerationIndex(unit);
+    is_listed_[index] = false;
+    if (!is_gone_[index]) continue;
+    is_gone_[index] = false;
+    gone.push_back({.unit = unit, .generation = generations_[index]});
+  }
+  return gone;
 }
 
 // UINT32_MAX for what can be no unit.

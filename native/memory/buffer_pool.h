@@ -79,7 +79,10 @@ struct PoolStats {
 
 class BufferPool {
  public:
-  // `class_bytes`: ascending powers of two from 4 KiB up, at most kMaxSlabClasses.
+  static constexpr uint32_t kMaxParts = 256;  // their numbers are bytes
+
+  // At most kMaxParts parts. `class_bytes`: ascending powers of two from 4 KiB up, at most
+  // kMaxSlabClasses.
   BufferPool(std::shared_ptr<Arena> arena, const std::vector<uint32_t>& class_bytes);
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -221,8 +224,9 @@ class BufferPool {
 
   // The JavaScript thread's. By unit, then by place in the room for large leases.
   alignas(kCacheLineBytes) std::vector<uint32_t> generations_;
-  std::vector<bool> noted_;
-  std::vector<Forgotten> forgotten_;
+  std::vector<bool> is_gone_;        // the buffer of the present generation
+  std::vector<bool> is_listed_;      // in forgotten_
+  std::vector<uint32_t> forgotten_;  // units; of some there may be a new buffer by now
 };
 
 static_assert(kHasOwnCacheLines<BufferPool>);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/align.h"
+#include "memory/buffer_pool.h"
 #include "node/convert.h"
 #include "topology/affinity.h"
 
@@ -16,7 +17,7 @@ constexpr uint32_t kMaxQueues = 256;
 constexpr uint32_t kMaxOpenFiles = 65536;
 constexpr double kMaxPoolBytes = 1099511627776.0;  // 1 TiB
 constexpr uint32_t kMaxSlabBytes = 64U << 20;
-constexpr uint32_t kMaxPoolParts = 256;
+constexpr uint32_t kMaxPoolParts = BufferPool::kMaxParts;
 constexpr double kMaxNode = 1023;
 
 // Absent: none.

@@ -274,4 +274,29 @@ TEST_CASE("BufferPool: only the last buffer of a unit is told of, and once") {
   CHECK(pool->TakeForgotten().empty());
 }
 
+TEST_CASE("BufferPool: a buffer is told of although one before it of the same unit was noted") {
+  const auto pool = MakePool({kMiB}, {4096});
+  std::array<uint32_t, 1> slab{};
+  REQUIRE(pool->AcquireMany(0, 0, slab) == 1);
+  pool->NoteForgotten({slab[0], pool->NextBufferGeneration(slab[0])});  // and nobody asks
+  const uint32_t second = pool->NextBufferGeneration(slab[0]);
+  SUBCASE("and is the only one") {
+    pool->NoteForgotten({slab[0], second});
+    const std::vector<BufferPool::Forgotten> forgotten = pool->TakeForgotten();
+    REQUIRE(forgotten.size() == 1);
+    CHECK(forgotten[0].unit == slab[0]);
+    CHECK(forgotten[0].generation == second);
+  }
+  SUBCASE("and not before it is gone") { CHECK(pool->TakeForgotten().empty()); }
+  CHECK(pool->TakeForgotten().empty());
+}
+
+TEST_CASE("BufferPool: as many parts as their numbers allow") {
+  const auto pool = MakePool(std::vector<size_t>(BufferPool::kMaxParts, 4096), {4096});
+  REQUIRE(pool != nullptr);
+  std::array<uint32_t, 1> slab{};
+  REQUIRE(pool->AcquireMany(0, BufferPool::kMaxParts - 1, slab) == 1);
+  CHECK(pool->PartOf(slab[0]) == BufferPool::kMaxParts - 1);
+}
+
 }  // namespace ringbolt
