@@ -183,7 +183,7 @@ void EngineHost::DeliverAll() {
     driven_->Drive();
     room -= DeliverFrom(count, room);
   }
-  for (uint32_t i = 0; i < count && room > 0; ++i) {
+  for (uint32_t i = 0; i < count && room > 0 && !disposed_; ++i) {
     room -= DeliverFrom((first_queue_ + i) % count, room);
   }
   if (count > 0) first_queue_ = (first_queue_ + 1) % count;

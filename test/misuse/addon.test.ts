@@ -564,6 +564,7 @@ describe('a callback that', () => {
     ['kicks', false],
     ['stops', false],
     ['stops and forgets', false],
+    ['abandons', false],
     ['starts again', true],
     ['closes what is not open', false],
   ])('%s does no harm', async (way, uncaught) => {

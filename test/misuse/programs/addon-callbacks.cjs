@@ -2,13 +2,14 @@
 'use strict';
 
 const path = require('node:path');
+const { readdirSync, readFileSync } = require('node:fs');
 const { engineThreads, until } = require('../../lifecycle/programs/support.cjs');
 
 const [packagePath, way] = process.argv.slice(2);
 const { NativeEngine } = require(path.join(path.dirname(packagePath), 'native.js'));
 
 const OPTIONS = {
-  queueCpus: [[]],
+  queueCpus: way === 'abandons' ? [[], [], [], []] : [[]],
   depth: 8,
   maxFiles: 1,
   poolParts: [{ node: -1, bytes: 4096 }],
@@ -40,6 +41,9 @@ const WAYS = {
     engine = undefined;
     globalThis.gc();
   },
+  abandons() {
+    engine.abandon();
+  },
   'starts again'() {
     void engine.start();
   },
@@ -48,15 +52,34 @@ const WAYS = {
   },
 };
 
+/** Whether all threads of the engine sleep: what they were given has been done. */
+function allAsleep() {
+  return readdirSync('/proc/self/task').every((task) => {
+    try {
+      const stat = readFileSync(`/proc/self/task/${task}/stat`, 'utf8');
+      return !stat.includes('(ringbolt') || / S /.test(stat);
+    } catch {
+      return true;
+    }
+  });
+}
+
 async function main() {
   engine = new NativeEngine(OPTIONS, (_, count) => {
     delivered += count;
     WAYS[way]();
   });
   await engine.start();
+  if (way === 'abandons') {
+    // All queues have something to deliver when the first of them is delivered.
+    for (let queue = 0; queue < OPTIONS.queueCpus.length; queue++) engine.kick(queue, 1);
+    while (!allAsleep());
+    await until(() => delivered > 0);
+  }
   // One at a time, so that the callback is called for each. An engine that was stopped takes none.
-  for (let i = 0; i < KICKS && engine?.kick(0, 1); i++) await until(() => delivered > i);
-  if (!way.startsWith('stops')) await engine.stop();
+  for (let i = 0; way !== 'abandons' && i < KICKS && engine?.kick(0, 1); i++)
+    await until(() => delivered > i);
+  if (!way.startsWith('stops') && way !== 'abandons') await engine.stop();
   await until(() => engineThreads().length === 0);
   process.stdout.write(JSON.stringify({ uncaught: uncaught > 0, threads: engineThreads() }));
 }
