@@ -6,6 +6,7 @@
 // Each slab has an ArrayBuffer of its own, made at its first use and kept while the slab is free. While it is leased
 // the pool forgets it: the lease has the only reference, which is how a forgotten one is found out (see lease.ts).
 
+import { constants } from 'node:buffer';
 import { ringboltError } from '../errors.js';
 import { beginWait, type WaitOptions } from '../interrupt.js';
 import { LAYOUT, type NativeEngine } from '../native.js';
@@ -122,7 +123,7 @@ export class BufferPool {
     this.#maxSlabBytes = classBytes.at(-1)!;
     // Each large lease takes a power of two of their room.
     const largeBytes = layout.largeBytes === 0 ? 0 : 2 ** Math.floor(Math.log2(layout.largeBytes));
-    this.#maxBytes = Math.max(this.#maxSlabBytes, largeBytes);
+    this.#maxBytes = Math.max(this.#maxSlabBytes, Math.min(largeBytes, constants.MAX_LENGTH));
     this.#counters = classBytes.map((bytes) => new ClassCounters(bytes));
     this.#shelves = parts.flatMap(({ bytes: partBytes }, part) =>
       this.#counters.map(
@@ -149,7 +150,7 @@ export class BufferPool {
     );
   }
 
-  /** The largest lease there may be, bytes. */
+  /** The largest lease there may be, bytes: never more than a Buffer of this Node can have (4 GiB in Node 20). */
   get maxBytes(): number {
     return this.#maxBytes;
   }
@@ -165,7 +166,7 @@ export class BufferPool {
    * release.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
-   * @throws `ERR_RINGBOLT_POOL_EXHAUSTED` if nothing free is large enough, or callers of {@link acquireWhenFree} wait: it does not
+   * @throws `ERR_RINGBOLT_POOL_EXHAUSTED` if nothing free is large enough, if JavaScript has no memory for the Buffer, or if callers of {@link acquireWhenFree} wait: it does not
    * overtake them.
    */
   acquire(bytes: number): Lease {
@@ -299,9 +300,10 @@ export class BufferPool {
       const { buffer, generation } = this.#native.slabBuffer(unit, bytes);
       this.#generations[unit] = generation;
       return { home: this.#home, unit, generation, slabBuffer: Buffer.from(buffer) };
-    } catch (error) {
+    } catch (cause) {
       giveBack();
-      throw error;
+      const text = `JavaScript has no memory for a Buffer of ${bytes} bytes`;
+      throw ringboltError('ERR_RINGBOLT_POOL_EXHAUSTED', text, { cause });
     }
   }
 

@@ -186,7 +186,9 @@ Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {
           ? MakeExternalBuffer(env, pool_->SlabData(slab), size, std::move(view), &buffer)
           : MakeOwnBuffer(env, size, std::move(view), &buffer);
   if (status != napi_ok) {
-    Napi::Error::New(env, "no memory for an ArrayBuffer").ThrowAsJavaScriptException();
+    if (!env.IsExceptionPending()) {
+      Napi::Error::New(env, "no memory for an ArrayBuffer").ThrowAsJavaScriptException();
+    }
     return env.Undefined();
   }
   Napi::Object result = Napi::Object::New(env);

@@ -1,9 +1,10 @@
 // Shows leases larger than every class: read and written whole, bounded, counted, and given back to the system.
 
+import { constants } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { residentBytes } from '../support/resident.js';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -50,6 +51,37 @@ describe('a lease larger than the largest class', () => {
     expect(third.buffer).toHaveLength(2 * MIB);
     expect(pool.stats().large).toMatchObject({ missesTotal: 2, waitsTotal: 1 });
     second.release();
+  });
+
+  it('is never longer than a Buffer may be', async () => {
+    const { pool } = await startEngine({ pool: { bytes: 8 * MIB, largeBytes: 2 ** 36 } });
+    expect(pool.maxBytes).toBe(Math.min(2 ** 36, constants.MAX_LENGTH));
+    expect(() => pool.acquire(pool.maxBytes + 1)).toThrow(RangeError);
+    using lease = pool.acquire(pool.maxBytes);
+    expect(lease.buffer).toHaveLength(pool.maxBytes);
+  });
+
+  it('is refused with an error where JavaScript has no memory for a copy', async () => {
+    vi.stubEnv('RINGBOLT_DISABLE', 'EXTERNAL_BUFFERS');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { pool } = await startEngine({ pool: { bytes: 8 * MIB, largeBytes: 4 * MIB } });
+    class Failing extends ArrayBuffer {
+      constructor(bytes: number) {
+        super(bytes);
+        throw new RangeError('Array buffer allocation failed');
+      }
+    }
+    vi.stubGlobal('ArrayBuffer', Failing);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    for (const bytes of [1, 3 * MIB]) {
+      expect(() => pool.acquire(bytes)).toThrow(
+        expect.objectContaining({ code: 'ERR_RINGBOLT_POOL_EXHAUSTED' }) as Error,
+      );
+    }
+    vi.unstubAllGlobals();
+    expect(pool.stats()).toMatchObject({ bytesInUse: 0, large: { bytesInUse: 0 } });
+    using lease = pool.acquire(4 * MIB);
+    expect(lease.buffer).toHaveLength(4 * MIB);
   });
 
   it('is not to be had where its limit is 0', async () => {

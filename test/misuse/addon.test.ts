@@ -479,6 +479,31 @@ describe('a method', () => {
     expect(() => engine.slabBuffer(large)).toThrow(RangeError);
   });
 
+  it('slabBuffer refuses what is longer than a Buffer may be', async () => {
+    const late = make({ ...OPTIONS, largeBytes: 2 ** 36 });
+    await late.start();
+    const unit = late.takeLarge(2 ** 36);
+    expect(unit).toBeGreaterThan(0);
+    for (let i = 0; i < 10; i++) {
+      try {
+        expect(late.slabBuffer(unit).buffer.byteLength).toBe(2 ** 36); // Node 22 and later
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_BUFFER_TOO_LARGE' });
+      }
+    }
+    late.giveLarge(unit);
+    await late.stop();
+  });
+
+  it('an engine has up to 256 parts of memory', async () => {
+    const parts = (count: number) => Array.from({ length: count }, () => OPTIONS.poolParts[0]);
+    expect(() => make({ ...OPTIONS, poolParts: parts(257) })).toThrow(TypeError);
+    const many = make({ ...OPTIONS, poolParts: parts(256) });
+    await many.start();
+    expect(many.takeSlabs(255, 0, new Uint32Array(1))).toBe(1);
+    await many.stop();
+  });
+
   it('start throws the second time', async () => {
     expect(() => engine.start()).toThrow(Error);
     const other = make();
