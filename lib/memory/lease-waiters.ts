@@ -12,13 +12,17 @@ const RECLAIM_INTERVAL_MS = 100;
 
 interface Waiter extends Interruptible {
   readonly take: () => Lease | undefined;
+  /** Both after it has left. */
   readonly resolve: (lease: Lease) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 export class LeaseWaiters {
   readonly #waiters = new Set<Waiter>();
   readonly #reclaim: () => void;
   #timer: NodeJS.Timeout | undefined;
+  #serving = false;
+  #servingSoon = false;
 
   /** `reclaim` looks for forgotten memory, and calls {@link serve} if there was any. */
   constructor(reclaim: () => void) {
@@ -41,11 +45,14 @@ export class LeaseWaiters {
           interrupts?.delete(waiter);
           resolve(lease);
         },
-        interrupt: (reason) => {
-          if (!this.#leave(waiter)) return; // it has its lease already
+        reject: (reason) => {
           interrupts?.delete(waiter);
           reject(reason);
-          this.serve(); // those behind it may want less
+        },
+        interrupt: (reason) => {
+          if (!this.#leave(waiter)) return; // it has its lease already
+          waiter.reject(reason);
+          this.#serveSoon(); // those behind it may want less
         },
       };
       this.#waiters.add(waiter);
@@ -56,17 +63,45 @@ export class LeaseWaiters {
 
   /** Something may be free. */
   serve(): void {
-    for (const waiter of this.#waiters) {
-      const lease = waiter.take();
-      if (lease === undefined) return;
-      this.#leave(waiter);
-      waiter.resolve(lease);
+    // What comes back while somebody takes his is found by whoever began: served from here, the same one would be served twice.
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      for (const waiter of this.#waiters) if (!this.#serveOne(waiter)) return;
+    } finally {
+      this.#serving = false;
     }
   }
 
   /** Nothing will be leased any more. */
   abandon(reason: Error): void {
-    for (const waiter of [...this.#waiters]) waiter.interrupt(reason);
+    for (const waiter of [...this.#waiters]) if (this.#leave(waiter)) waiter.reject(reason);
+  }
+
+  /** False if there is nothing for it: then those behind it wait, too. */
+  #serveOne(waiter: Waiter): boolean {
+    let lease: Lease | undefined;
+    try {
+      lease = waiter.take();
+    } catch (error) {
+      // Its own affair, and not that of whoever has just released something.
+      if (this.#leave(waiter)) waiter.reject(error);
+      return true;
+    }
+    if (lease === undefined) return false;
+    if (this.#leave(waiter)) waiter.resolve(lease);
+    else lease.release();
+    return true;
+  }
+
+  /** Once for all that leave together. */
+  #serveSoon(): void {
+    if (this.#servingSoon) return;
+    this.#servingSoon = true;
+    queueMicrotask(() => {
+      this.#servingSoon = false;
+      this.serve();
+    });
   }
 
   #leave(waiter: Waiter): boolean {

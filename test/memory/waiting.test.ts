@@ -1,13 +1,20 @@
 // Shows waiting for memory: in order, whatever is wanted; interrupted without loss; ended by close().
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { RingboltError, type Lease } from 'ringbolt';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startEngine } from '../support/engine.js';
 import { Random } from '../support/random.js';
 
 const KIB = 1024;
 const MIB = 2 ** 20;
 const BLOCK = 4 * KIB;
+
+const collectGarbage = (() => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+})();
 
 /** An engine whose whole pool is leased, in slabs of `bytes`. */
 async function exhausted(bytes: number) {
@@ -119,6 +126,65 @@ describe('acquireWhenFree', () => {
     ) => Promise<Lease>;
     const error: unknown = await call(...args).catch((reason: unknown) => reason);
     expect([TypeError, RangeError, RingboltError]).toContain((error as Error).constructor);
+  });
+
+  it('gives nobody anything once the engine is being closed', async () => {
+    const { engine, pool, held } = await exhausted(BLOCK);
+    const waiting = [pool.acquireWhenFree(MIB), pool.acquireWhenFree(BLOCK)];
+    held.pop()!.release(); // for the second, had the first not come before it
+    const closing = engine.close();
+    for (const each of waiting) {
+      await expect(each).rejects.toMatchObject({ code: 'ERR_RINGBOLT_CLOSED' });
+    }
+    await closing;
+  });
+
+  it('serves each once, if forgotten memory comes back in the middle of it', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] }); // by which it would be found before
+    onTestFinished(() => void vi.useRealTimers());
+    const { pool, held } = await exhausted(2 * BLOCK);
+    held.pop()!.release();
+    const small = pool.acquire(BLOCK);
+    const other = pool.acquire(BLOCK);
+    const waiting = pool.acquireWhenFree(2 * BLOCK);
+    const before = held.length;
+    (() => held.splice(-2))(); // forgotten
+    for (let round = 0; round < 10; round++) {
+      collectGarbage();
+      await new Promise(setImmediate);
+    }
+    small.release(); // not enough for who waits; but what was forgotten is found now
+    const lease = await waiting;
+    const { classes, leakedTotal } = pool.stats();
+    expect(leakedTotal).toBe(2);
+    expect(classes[1]).toMatchObject({ slabBytes: 2 * BLOCK, inUse: before - 2 + 1 });
+    lease.release();
+    other.release();
+  });
+
+  it('tells whoever waits what went wrong, and not whoever releases', async () => {
+    vi.stubEnv('RINGBOLT_DISABLE', 'EXTERNAL_BUFFERS');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { pool, held } = await exhausted(MIB);
+    const waiting = [pool.acquireWhenFree(2 * BLOCK), pool.acquireWhenFree(BLOCK)];
+    // As where JavaScript has no memory for one.
+    const cause = new RangeError('Array buffer allocation failed');
+    class Failing extends ArrayBuffer {
+      constructor(bytes: number) {
+        vi.unstubAllGlobals(); // once
+        super(bytes);
+        throw cause;
+      }
+    }
+    vi.stubGlobal('ArrayBuffer', Failing);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    held[0]!.release();
+    await expect(waiting[0]).rejects.toMatchObject({
+      code: 'ERR_RINGBOLT_POOL_EXHAUSTED',
+      cause,
+    });
+    expect((await waiting[1]!).buffer).toHaveLength(BLOCK);
+    expect(pool.stats()).toMatchObject({ waiting: 0, bytesInUse: BLOCK });
   });
 
   it('loses nothing, whatever is wanted, given back and given up', async () => {
