@@ -414,7 +414,7 @@ export class Engine {
 
   #abandon(reason: Error): void {
     this.#closed.abort();
-    pools.close(this.#pool, reason);
+    pools.abandon(this.#pool, reason);
     this.#native.abandon();
     this.#openings.fire(reason);
     this.#copier.abandon(reason);

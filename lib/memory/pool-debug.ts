@@ -23,7 +23,7 @@ export interface LeaseHolder {
 interface Holder {
   readonly bytes: number;
   readonly sinceMs: number;
-  readonly stack: { readonly stack?: string };
+  readonly stack: { readonly stack?: unknown };
 }
 
 /** Neither text nor zeros, and odd as an address or a length. */
@@ -39,6 +39,8 @@ export class PoolDebug {
   /** By unit, of free memory that is poisoned: who leased it last. */
   readonly #poisoned = new Map<number, string>();
   readonly #page = new Uint8Array(PATTERN.length);
+  /** Trims under way. */
+  #trims = 0;
 
   constructor(native: NativeEngine) {
     this.#native = native;
@@ -47,12 +49,7 @@ export class PoolDebug {
   /** A slab of so many bytes is leased. What of it was poisoned is checked. */
   acquired(unit: number, bytes: number, slabBytes: number): void {
     this.#checkPoison(unit, slabBytes);
-    const stack: { stack?: string } = {};
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = FRAMES;
-    Error.captureStackTrace(stack);
-    Error.stackTraceLimit = limit;
-    this.#holders.set(unit, { bytes, sinceMs: performance.now(), stack });
+    this.#holders.set(unit, { bytes, sinceMs: performance.now(), stack: callers() });
   }
 
   /** It comes back: its memory is poisoned, whoever else may still see it, and detached. */
@@ -62,7 +59,7 @@ export class PoolDebug {
     // By unit: the next who leases it may have a smaller slab, or a larger one.
     for (let at = 0; at < slabBytes; at += PATTERN.length) {
       this.#native.fillSlab(unit, at, PATTERN);
-      this.#poisoned.set(unit + at / PATTERN.length, last);
+      if (this.#trims === 0) this.#poisoned.set(unit + at / PATTERN.length, last);
     }
     this.#native.detachBuffer(memoryOf(slabBuffer));
   }
@@ -71,14 +68,19 @@ export class PoolDebug {
     this.#holders.delete(unit);
   }
 
-  /** The contents of free slabs are given up. */
-  trimmed(): void {
+  /** From here on until {@link trimEnded}, the contents of free slabs may be given up. */
+  trimBegins(): void {
+    this.#trims++;
     this.#poisoned.clear();
+  }
+
+  trimEnded(): void {
+    this.#trims--;
   }
 
   /** Where a slab was leased. */
   where(unit: number): string {
-    const { stack = '' } = this.#holders.get(unit)?.stack ?? {};
+    const stack = textOf(this.#holders.get(unit)?.stack);
     // The first line has no message; those of the package's own files say nothing to its user.
     const frames = stack.split('\n').slice(1);
     const foreign = frames.findIndex((frame) => !frame.includes(OWN_FILES));
@@ -106,6 +108,30 @@ export class PoolDebug {
       if (Buffer.compare(this.#page, PATTERN) !== 0) last = before;
     }
     if (last !== undefined) warnWritten(last);
+  }
+}
+
+/** Where this was called. Nothing that the program has made of Error keeps a lease from coming or going. */
+function callers(): { readonly stack?: unknown } {
+  const stack: { stack?: unknown } = {};
+  try {
+    const limit = Error.stackTraceLimit;
+    const changed = Reflect.set(Error, 'stackTraceLimit', FRAMES); // false if it is frozen
+    Error.captureStackTrace(stack);
+    if (changed) Error.stackTraceLimit = limit;
+  } catch {
+    // without
+  }
+  return stack;
+}
+
+/** It is made into text when it is first read, by the program's own Error.prepareStackTrace if it has one. */
+function textOf(holder: { readonly stack?: unknown } | undefined): string {
+  try {
+    const stack = holder?.stack;
+    return typeof stack === 'string' ? stack : '';
+  } catch {
+    return '';
   }
 }
 

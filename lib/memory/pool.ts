@@ -8,7 +8,7 @@
 
 import { constants } from 'node:buffer';
 import { ringboltError } from '../errors.js';
-import { beginWait, type WaitOptions } from '../interrupt.js';
+import { beginWait, Interrupt, untilInterrupted, type WaitOptions } from '../interrupt.js';
 import { LAYOUT, type NativeEngine } from '../native.js';
 import { checkInteger } from '../validate.js';
 import { trueLength } from './intrinsics.js';
@@ -64,6 +64,8 @@ interface PoolAccess {
   setOnRelease(pool: BufferPool, listener: () => void): void;
   /** Ends the wait of those who wait for memory. */
   close(pool: BufferPool, reason: Error): void;
+  /** {@link PoolAccess.close}, when native code answers no more. */
+  abandon(pool: BufferPool, reason: Error): void;
 }
 
 export let pools: PoolAccess;
@@ -110,6 +112,10 @@ export class BufferPool {
   #onRelease: (() => void) | undefined;
   #leaked = 0;
   #trimmed = 0;
+  #trimming: Promise<number> | undefined;
+  #nextTrim: Promise<number> | undefined;
+  /** Fires when nothing native settles any more. */
+  readonly #trimInterrupt = new Interrupt(undefined, undefined);
   #warned = false;
 
   readonly #home: LeaseHome;
@@ -196,20 +202,37 @@ export class BufferPool {
 
   /**
    * Gives memory that nobody leases back to the system; it comes back by itself when it is leased again, at the cost of page faults.
-   * The event loop is free meanwhile.
+   * The event loop is free meanwhile. Calls join: at most one is under way, and all others wait for the next.
    *
    * @returns how many bytes that were. Huge pages that were set aside by the administrator (hugetlb) are never given back.
    * @throws `ERR_RINGBOLT_CLOSED`
    */
   async trim(): Promise<number> {
     if (this.#closed !== undefined) throw this.#closed;
+    const present = this.#trimming;
+    if (present === undefined) return this.#trim();
+    this.#nextTrim ??= present.then(() => {
+      this.#nextTrim = undefined;
+      return this.trim();
+    });
+    return this.#nextTrim;
+  }
+
+  async #trim(): Promise<number> {
     this.#reclaimForgotten();
     this.#clearShelves();
     this.#slabs.clear();
-    this.#debug?.trimmed();
-    const bytes = await this.#native.trimPool();
-    this.#trimmed += bytes;
-    return bytes;
+    const trimming = this.#native.trimPool();
+    this.#debug?.trimBegins();
+    this.#trimming = untilInterrupted(trimming, this.#trimInterrupt);
+    try {
+      const bytes = await this.#trimming;
+      this.#trimmed += bytes;
+      return bytes;
+    } finally {
+      this.#trimming = undefined;
+      this.#debug?.trimEnded();
+    }
   }
 
   /**
@@ -481,6 +504,10 @@ export class BufferPool {
       close(pool, reason) {
         pool.#closed = reason;
         pool.#waiters.abandon(reason);
+      },
+      abandon(pool, reason) {
+        pools.close(pool, reason);
+        pool.#trimInterrupt.fire(reason);
       },
     };
   }

@@ -15,6 +15,18 @@ function transferred(memory: ArrayBuffer): ArrayBuffer {
   return Reflect.apply(transfer as (this: ArrayBuffer) => ArrayBuffer, memory, []);
 }
 
+/** Puts something else in the place of a property of Error, until the test ends or the result is called. */
+function replaceOfError(name: string, by: PropertyDescriptor): () => void {
+  const before = Object.getOwnPropertyDescriptor(Error, name);
+  const restore = () => {
+    if (before === undefined) Reflect.deleteProperty(Error, name);
+    else Object.defineProperty(Error, name, before);
+  };
+  Object.defineProperty(Error, name, { ...by, configurable: true });
+  onTestFinished(restore);
+  return restore;
+}
+
 const startDebugging = () => startEngine({ pool: { bytes: MIB, debug: true } });
 
 describe('a pool in debug mode', () => {
@@ -84,6 +96,56 @@ describe('a pool in debug mode', () => {
     }
     await new Promise(setImmediate);
     expect(warnings).toEqual([]);
+  });
+
+  it('has nothing to say of slabs that come back while the pool is trimmed', async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error) => warnings.push(warning.message);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    const { pool } = await startEngine({
+      pool: { bytes: 8 * MIB, classes: [BLOCK], hugePages: 'off', debug: true },
+    });
+    for (let round = 0; round < 4; round++) {
+      const leases = Array.from({ length: (8 * MIB) / BLOCK }, () => pool.acquire(BLOCK));
+      const trimmed = pool.trim();
+      for (const lease of leases) lease.release();
+      await trimmed;
+    }
+    for (let i = 0; i < (8 * MIB) / BLOCK; i++) pool.acquire(BLOCK);
+    await new Promise(setImmediate);
+    expect(warnings).toEqual([]);
+  });
+
+  it.each<[string, typeof Error.prepareStackTrace]>([
+    ['call sites', (_, sites) => sites],
+    [
+      'an exception',
+      () => {
+        throw new Error('as asked');
+      },
+    ],
+  ])('loses no lease where the program makes %s of stacks', async (_, prepare) => {
+    const { pool } = await startDebugging();
+    const restore = replaceOfError('prepareStackTrace', { value: prepare, writable: true });
+    const [first, second] = [pool.acquire(1), pool.acquire(1)];
+    expect(pool.holders()).toMatchObject([{ where: '' }, { where: '' }]);
+    first.release();
+    second.release();
+    restore();
+    expect(pool.stats().bytesInUse).toBe(0);
+  });
+
+  it('loses no lease where the program has fixed the length of stacks', async () => {
+    const { pool } = await startDebugging();
+    replaceOfError('stackTraceLimit', {
+      get: () => 10,
+      set() {
+        throw new Error('as asked');
+      },
+    });
+    pool.acquire(1).release();
+    expect(pool.stats().bytesInUse).toBe(0);
   });
 
   it('is chosen by the environment, too, and the option wins', async () => {

@@ -31,12 +31,13 @@ async function main() {
   const split = told(file.write(8 * BLOCK, lease));
   const waiting = told(file.write(2 * BLOCK, engine.pool.acquire(BLOCK), { timeoutMs: 20 }));
   const opening = told(engine.open(path.join(folder, 'new'), options));
+  const trim = told(engine.pool.trim()); // behind the opening
   void write.then(() => (late = false));
   if (!(await until(hangs))) throw new Error('it does not hang');
   const waited = await waiting;
   const kept = late; // a running write settles with its real outcome only
   const closed = await told(engine.close({ timeoutMs: 100 }));
-  const settled = await Promise.all([write, copied, split, opening]);
+  const settled = await Promise.all([write, copied, split, opening, trim]);
   const { bytesInUse } = engine.pool.stats();
   lease.release();
   const memory = bytesInUse - engine.pool.stats().bytesInUse; // that the kernel may still look at
