@@ -29,7 +29,7 @@ bool EngineHost::Initialize() {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env_, &loop) != napi_ok ||
       uv_async_init(loop, &async_, [](uv_async_t* handle) {
-        static_cast<EngineHost*>(handle->data)->OnAsync();
+        (void)static_cast<EngineHost*>(handle->data)->OnAsync();
       }) != 0) {
     Napi::Error::New(env, "no event loop").ThrowAsJavaScriptException();
     return false;
@@ -151,16 +151,16 @@ bool EngineHost::Drive(uint32_t count) {
 // which the loop would come back in vain.
 void EngineHost::OnPoll() {
   if (disposed_) return;
-  if (driven_->outstanding() > 0) OnAsync();
-  if (!disposed_ && driven_->TakeSignal()) uv_async_send(&async_);
+  if (driven_->outstanding() > 0 && !OnAsync()) return;
+  if (driven_->TakeSignal()) uv_async_send(&async_);
 }
 
-void EngineHost::OnAsync() {
-  if (disposed_) return;
+bool EngineHost::OnAsync() {
+  if (disposed_) return false;
   const Napi::HandleScope handles(env_);
   napi_callback_scope scope = nullptr;
   napi_value resource = Napi::Object::New(env_);
-  if (napi_open_callback_scope(env_, resource, async_context_, &scope) != napi_ok) return;
+  if (napi_open_callback_scope(env_, resource, async_context_, &scope) != napi_ok) return true;
   in_callback_ = true;
 
   control_pending_ -= static_cast<uint32_t>(control_.RunDone());
@@ -170,9 +170,13 @@ void EngineHost::OnAsync() {
   // of us.
   napi_close_callback_scope(env_, scope);
   in_callback_ = false;
-  if (disposed_) return CloseHandle();
+  if (disposed_) {
+    CloseHandle();
+    return false;
+  }
   if (RearmAll()) uv_async_send(&async_);
   UpdateBusy();
+  return true;
 }
 
 void EngineHost::DeliverAll() {

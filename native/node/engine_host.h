@@ -90,7 +90,8 @@ class EngineHost final : public CompletionListener {
   ~EngineHost() override;
 
   bool Initialize();
-  void OnAsync();
+  // False if the host is no more.
+  bool OnAsync();
   void OnPoll();
   void DeliverAll();
   uint32_t DeliverFrom(uint32_t index, uint32_t room);

@@ -61,6 +61,11 @@ double BytesOnNode(const PartInfo& part) {
   return bytes;
 }
 
+double UnitAt(size_t offset) {
+  const size_t unit = offset / kSlabUnitBytes;
+  return static_cast<double>(unit);
+}
+
 std::string Joined(const std::vector<std::string>& remarks) {
   std::string text;
   for (const std::string& remark : remarks) {
@@ -82,7 +87,7 @@ void EngineWrap::DescribePool(Napi::Env env, Napi::Object result) const {
     Napi::Object entry = Napi::Object::New(env);
     entry.Set("node", part.node);
     entry.Set("bytes", static_cast<double>(part.bytes));
-    entry.Set("firstUnit", static_cast<double>(part.offset / kSlabUnitBytes));
+    entry.Set("firstUnit", UnitAt(part.offset));
     entry.Set("pages", NameOf(part.pages));
     entry.Set("hugeBytes", static_cast<double>(part.huge_bytes));
     entry.Set("bytesOnNode", BytesOnNode(part));
@@ -90,9 +95,9 @@ void EngineWrap::DescribePool(Napi::Env env, Napi::Object result) const {
     parts.Set(i, entry);
   }
   result.Set("poolParts", parts);
-  result.Set("poolUnits", static_cast<double>(arena.bytes() / kSlabUnitBytes));
+  result.Set("poolUnits", UnitAt(arena.bytes()));
   const size_t large = arena.large_bytes() == 0 ? arena.bytes() : arena.large_offset();
-  result.Set("largeUnit", static_cast<double>(large / kSlabUnitBytes));
+  result.Set("largeUnit", UnitAt(large));
   result.Set("largeBytes", static_cast<double>(arena.large_bytes()));
   result.Set("memoryRemarks", arena.remarks());
 }

@@ -10,12 +10,7 @@ import { leases as access } from '../../memory/lease.js';
 import { plainView } from '../../memory/intrinsics.js';
 import { pools, type LeaseCounter } from '../../memory/pool.js';
 import { Fifo } from '../../schedule/fifo.js';
-import {
-  beginInterrupt,
-  isAborted,
-  type Interrupt,
-  type Interruptible,
-} from '../../interrupt.js';
+import { beginInterrupt, isAborted, type Interrupt, type Interruptible } from '../../interrupt.js';
 import { resolveStreamOptions, type StreamOptions, type StreamPlan } from './options.js';
 import { ReadAhead, type Next } from './read-ahead.js';
 import type { StreamSource } from './source.js';
