@@ -8,7 +8,7 @@
 
 import { constants } from 'node:buffer';
 import { ringboltError } from '../errors.js';
-import { beginWait, Interrupt, untilInterrupted, type WaitOptions } from '../interrupt.js';
+import { beginWait, type WaitOptions } from '../interrupt.js';
 import { LAYOUT, type NativeEngine } from '../native.js';
 import { checkInteger } from '../validate.js';
 import { trueLength } from './intrinsics.js';
@@ -18,6 +18,7 @@ import { PoolDebug, type LeaseHolder } from './pool-debug.js';
 import type { PoolStats } from './pool-stats.js';
 import { ClassCounters, NO_UNIT, Shelf } from './shelf.js';
 import { SlabTable } from './slab-table.js';
+import { Trims } from './trims.js';
 import { checkSecret, SECRET } from '../secret.js';
 
 /** The pool's memory on one NUMA node, or all of it. */
@@ -111,11 +112,7 @@ export class BufferPool {
   #closed: Error | undefined;
   #onRelease: (() => void) | undefined;
   #leaked = 0;
-  #trimmed = 0;
-  #trimming: Promise<number> | undefined;
-  #nextTrim: Promise<number> | undefined;
-  /** Fires when nothing native settles any more. */
-  readonly #trimInterrupt = new Interrupt(undefined, undefined);
+  readonly #trims = new Trims(() => this.#trimNow());
   #warned = false;
 
   readonly #home: LeaseHome;
@@ -207,32 +204,17 @@ export class BufferPool {
    * @returns how many bytes that were. Huge pages that were set aside by the administrator (hugetlb) are never given back.
    * @throws `ERR_RINGBOLT_CLOSED`
    */
-  async trim(): Promise<number> {
-    if (this.#closed !== undefined) throw this.#closed;
-    const present = this.#trimming;
-    if (present === undefined) return this.#trim();
-    this.#nextTrim ??= present.then(() => {
-      this.#nextTrim = undefined;
-      return this.trim();
-    });
-    return this.#nextTrim;
+  trim(): Promise<number> {
+    return this.#trims.trim();
   }
 
-  async #trim(): Promise<number> {
+  async #trimNow(): Promise<number> {
+    if (this.#closed !== undefined) throw this.#closed;
     this.#reclaimForgotten();
     this.#clearShelves();
     this.#slabs.clear();
-    const trimming = this.#native.trimPool();
     this.#debug?.trimBegins();
-    this.#trimming = untilInterrupted(trimming, this.#trimInterrupt);
-    try {
-      const bytes = await this.#trimming;
-      this.#trimmed += bytes;
-      return bytes;
-    } finally {
-      this.#trimming = undefined;
-      this.#debug?.trimEnded();
-    }
+    return this.#native.trimPool().finally(() => this.#debug?.trimEnded());
   }
 
   /**
@@ -453,7 +435,7 @@ export class BufferPool {
       bytes: sum(parts.map(({ bytes }) => bytes)),
       bytesInUse: sum(nodes.map(({ bytesInUse }) => bytesInUse)),
       leakedTotal: this.#leaked,
-      trimmedBytesTotal: this.#trimmed,
+      trimmedBytesTotal: this.#trims.bytesTotal,
       waiting: this.#waiters.size,
       classes: classBytes.map((slabBytes, slabClass) => {
         const { inUse, highWater, acquired, refills, misses, waits } = this.#counters[slabClass]!;
@@ -507,7 +489,7 @@ export class BufferPool {
       },
       abandon(pool, reason) {
         pools.close(pool, reason);
-        pool.#trimInterrupt.fire(reason);
+        pool.#trims.abandon(reason);
       },
     };
   }
