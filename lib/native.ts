@@ -171,6 +171,8 @@ export interface NativeEngine {
   /** The first unit, or -1. */
   takeLarge(bytes: number): number;
   giveLarge(unit: number): void;
+  /** The same by another thread; resolves once that memory may be had again. */
+  giveLargeLater(unit: number): Promise<void>;
   /** False if that cannot be done. */
   detachBuffer(buffer: ArrayBufferLike): boolean;
   /** The bytes that were given back to the system. */

@@ -13,6 +13,7 @@ import { LAYOUT, type NativeEngine } from '../native.js';
 import { checkInteger } from '../validate.js';
 import { trueLength } from './intrinsics.js';
 import { LeaseWaiters } from './lease-waiters.js';
+import { LargeRoom } from './large-room.js';
 import { leases, type Lease, type LeaseHome, type LeasedSlab } from './lease.js';
 import { PoolDebug, type LeaseHolder } from './pool-debug.js';
 import type { PoolStats } from './pool-stats.js';
@@ -99,14 +100,7 @@ export class BufferPool {
   readonly #counted = new Map<number, { readonly counter: LeaseCounter; readonly bytes: number }>();
   readonly #waiters = new LeaseWaiters(() => this.#reclaimForgotten());
   readonly #debug: PoolDebug | undefined;
-  readonly #large = {
-    bytesOf: new Map<number, number>(), // by unit
-    inUse: 0,
-    highWater: 0,
-    acquired: 0,
-    misses: 0,
-    waits: 0,
-  };
+  readonly #large: LargeRoom;
   /** The first unit of the room for large leases. */
   readonly #largeUnit: number;
   #closed: Error | undefined;
@@ -138,6 +132,7 @@ export class BufferPool {
     this.#states = new Uint8Array(units);
     this.#shelfOf = new Uint16Array(units);
     this.#largeUnit = layout.largeUnit;
+    this.#large = new LargeRoom(native, layout.largeBytes);
     this.#debug = debug ? new PoolDebug(native) : undefined;
     this.#home = {
       takeBack: (slab) => {
@@ -166,7 +161,7 @@ export class BufferPool {
   /**
    * Leases at least `bytes` (1 to {@link maxBytes}) of page-aligned memory; `lease.buffer` is exactly that long. Larger than
    * {@link maxSlabBytes}, it is memory of its own, which comes page by page as it is first touched and goes back to the system on
-   * release.
+   * release: some milliseconds later, if it is much; {@link acquireWhenFree} waits for it.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    * @throws `ERR_RINGBOLT_POOL_EXHAUSTED` if nothing free is large enough, if JavaScript has no memory for the Buffer, or if callers of {@link acquireWhenFree} wait: it does not
@@ -242,7 +237,7 @@ export class BufferPool {
     );
   }
 
-  #countersOf(bytes: number): { inUse: number; highWater: number; misses: number; waits: number } {
+  #countersOf(bytes: number): { waits: number } {
     return bytes > this.#maxSlabBytes ? this.#large : this.#shelfFor(bytes, 0).counters;
   }
 
@@ -280,21 +275,17 @@ export class BufferPool {
   }
 
   #takeLarge(bytes: number): Lease | undefined {
-    const large = this.#large;
     let unit = this.#native.takeLarge(bytes);
     if (unit === NO_UNIT && this.#reclaimForgotten()) unit = this.#native.takeLarge(bytes);
     if (unit === NO_UNIT) {
-      large.misses++;
+      this.#large.misses++;
       return undefined;
     }
     const slab = this.#makeSlab(unit, bytes, () => {
       this.#native.giveLarge(unit);
     });
     this.#states[unit] = LEASED;
-    large.bytesOf.set(unit, bytes);
-    large.acquired++;
-    large.inUse += bytes;
-    large.highWater = Math.max(large.highWater, large.inUse);
+    this.#large.leased(unit, bytes);
     this.#debug?.acquired(unit, bytes, 0); // its contents go with it
     return leases.create(slab, bytes);
   }
@@ -348,12 +339,15 @@ export class BufferPool {
       shelf.inUse--;
       shelf.counters.inUse--;
       shelf.push(unit);
+      this.#tellFree(unit);
     } else {
-      const large = this.#large;
-      large.inUse -= large.bytesOf.get(unit)!;
-      large.bytesOf.delete(unit);
-      this.#native.giveLarge(unit);
+      this.#large.free(unit, this.#closed !== undefined, () => {
+        this.#tellFree(unit);
+      });
     }
+  }
+
+  #tellFree(unit: number): void {
     if (this.#counted.size > 0) {
       const counted = this.#counted.get(unit);
       this.#counted.delete(unit);
@@ -451,14 +445,7 @@ export class BufferPool {
         };
       }),
       nodes,
-      large: {
-        limitBytes: this.#layout.largeBytes,
-        bytesInUse: this.#large.inUse,
-        highWaterBytes: this.#large.highWater,
-        acquiredTotal: this.#large.acquired,
-        missesTotal: this.#large.misses,
-        waitsTotal: this.#large.waits,
-      },
+      large: this.#large.stats(),
     };
   }
 

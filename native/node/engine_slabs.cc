@@ -167,6 +167,23 @@ Napi::Value EngineWrap::TrimPool(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
+// giveLargeLater(unit): as giveLarge(), by the control thread, for whose discarding of pages
+// JavaScript does not wait; resolves to undefined once the memory may be leased again.
+Napi::Value EngineWrap::GiveLargeLater(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  double unit = 0;
+  if (!MayPost(env) || !ReadInteger(info[0], "unit", 0, UINT32_MAX, &unit)) return env.Undefined();
+  if (pool_ == nullptr) {
+    Napi::Error::New(env, "the engine has not started").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  host_->Post(
+      [pool = pool_, first = static_cast<uint32_t>(unit)] { (void)pool->ReleaseLarge(first); },
+      [env, deferred] { deferred.Resolve(env.Undefined()); });
+  return deferred.Promise();
+}
+
 // slabBuffer(unit, bytes): { buffer, generation }, a new ArrayBuffer over the beginning of a leased
 // slab, by default over all of it; without external buffers, one of its own as large as that.
 Napi::Value EngineWrap::SlabBuffer(const Napi::CallbackInfo& info) {

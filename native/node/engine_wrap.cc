@@ -35,6 +35,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::TakeForgotten>("takeForgotten"),
                          InstanceMethod<&EngineWrap::PutForgotten>("putForgotten"),
                          InstanceMethod<&EngineWrap::TrimPool>("trimPool"),
+                         InstanceMethod<&EngineWrap::GiveLargeLater>("giveLargeLater"),
                          InstanceMethod<&EngineWrap::PoolStats>("poolStats"),
                          hot("kick", Kick),
                          hot("drive", Drive),

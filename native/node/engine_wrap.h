@@ -43,6 +43,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, public EngineHost:
   Napi::Value TakeForgotten(const Napi::CallbackInfo& info);
   Napi::Value PutForgotten(const Napi::CallbackInfo& info);
   Napi::Value TrimPool(const Napi::CallbackInfo& info);
+  Napi::Value GiveLargeLater(const Napi::CallbackInfo& info);
   Napi::Value PoolStats(const Napi::CallbackInfo& info);
 
   // Called for every batch or lease: see hot_call.h.

@@ -191,7 +191,7 @@ describe('a method', () => {
   const METHODS = [
     ...(['start', 'stop', 'openFile', 'closeFile', 'queueBlocks', 'queueStats'] as const),
     ...(['kick', 'takeSlabs', 'giveSlabs', 'takeLarge', 'giveLarge', 'trimPool'] as const),
-    ...(['detachBuffer'] as const),
+    ...(['detachBuffer', 'giveLargeLater'] as const),
     ...(['slabBuffer', 'poolStats', 'takeForgotten', 'putForgotten'] as const),
     ...(['fillSlab', 'readSlab'] as const),
     ...(['prepareChecksums', 'putExpected', 'takeChecksums', 'copyChecksummed'] as const),
