@@ -27,7 +27,10 @@ import { CachedPage, PageOrder } from './page-order.js';
 import type { Sidecar } from './sidecar.js';
 
 export interface TagCacheOptions {
-  readonly sidecar: Pick<Sidecar, 'geometry' | 'seed' | 'unit' | 'readPages' | 'writeTags'>;
+  readonly sidecar: Pick<
+    Sidecar,
+    'geometry' | 'seed' | 'unit' | 'readPages' | 'writeTags' | 'flush'
+  >;
   /** At least 2. */
   readonly pages: number;
   /** A write has failed; called once. */
@@ -63,7 +66,7 @@ class Entry extends CachedPage {
   /** A bit for each sector. */
   dirty = 0;
   /** Resolves, whatever became of it. */
-  writing: Promise<void> | undefined;
+  writing: Promise<unknown> | undefined;
 
   constructor(page: TagPage, bytes: Uint8Array<ArrayBuffer>, isPartial: boolean) {
     super(page.number);
@@ -166,20 +169,20 @@ export class TagCache {
     if (this.#dirty.size > this.#capacity * 0.75) this.#makeRoom();
   }
 
-  /** Makes durable what {@link changed} these tags, also where it was written meanwhile. */
+  /** Resolves when what these tags were changed to is durable. */
   async makeDurable(number: number, first: number, count: number): Promise<void> {
     for (;;) {
-      const begun = await this.use(number, () => {
-        const entry = this.#entries.get(number)!;
-        if (entry.writing !== undefined) return { isLast: false, written: entry.writing };
-        entry.dirty |= sectorsOf(first, count);
-        this.#dirty.add(entry);
-        return { isLast: true, written: this.#write([entry], true) };
-      });
-      await begun.written;
       if (this.#failure !== undefined) throw this.#failure.error;
-      if (begun.isLast) return;
+      const entry = this.#entries.get(number);
+      if (entry?.writing !== undefined) await entry.writing;
+      else if (entry === undefined || (entry.dirty & sectorsOf(first, count)) === 0) break;
+      else if (await this.#write([entry], true)) return;
     }
+    // It was written because there was no room: without being durable.
+    await this.#sidecar.flush().catch((error: unknown) => {
+      this.fail(error);
+      throw error;
+    });
   }
 
   /** Rule 7 (d): resolves when all tags that were changed before the call are written. */
@@ -315,9 +318,9 @@ export class TagCache {
     void this.#write(entries, false);
   }
 
-  /** Resolves when that has ended, well or not; none of them is being written. */
-  #write(entries: readonly Entry[], durable: boolean): Promise<void> {
-    if (entries.length === 0 || this.#failure !== undefined) return Promise.resolve();
+  /** Resolves when that has ended, to whether it went well; none of them is being written. */
+  #write(entries: readonly Entry[], durable: boolean): Promise<boolean> {
+    if (entries.length === 0 || this.#failure !== undefined) return Promise.resolve(false);
     const transfers: Transfer[] = [];
     const masks = entries.map((entry) => {
       this.#snapshot(entry, transfers);
@@ -330,10 +333,12 @@ export class TagCache {
         this.#written += entries.length;
         for (const entry of entries) this.#endWrite(entry, 0);
         this.#serveWaiting();
+        return true;
       },
       (error: unknown) => {
         for (const [index, entry] of entries.entries()) this.#endWrite(entry, masks[index]!);
         this.fail(error);
+        return false;
       },
     );
     for (const entry of entries) entry.writing = writing;

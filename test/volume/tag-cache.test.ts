@@ -166,7 +166,10 @@ describe('a cache of tag pages', () => {
     let missed = 0;
     for (let page = 0; page < 600; page++) {
       // Block by block, and the foreground goes on now and then.
-      for (let i = 0; i < TAGS_PER_PAGE; i += 8) await cache.use(page, () => undefined);
+      for (let i = 0; i < TAGS_PER_PAGE; i += 8) {
+        if (i === 120) await cache.use(hot[random.below(3)]!, () => undefined);
+        await cache.use(page, () => undefined);
+      }
       if (page % 40 === 0) missed += await touchHot();
     }
     missed += await touchHot();
