@@ -17,6 +17,7 @@ import {
   SECTOR_BYTES,
   type VolumeShape,
 } from './geometry.js';
+import { persist } from './persist.js';
 import { SuperblockStore } from './superblock-store.js';
 
 export interface NewSidecar {
@@ -127,7 +128,8 @@ export class Sidecar {
   /** What {@link DirtyRegions} needs. */
   readonly writeBitmap = (which: number, offset: number, bytes: Uint8Array): Promise<unknown> => {
     const area = this.geometry.layout.bitmaps[which]!;
-    return this.target.write(area.offset + offset, bytes, { durable: true });
+    const write = () => this.target.write(area.offset + offset, bytes, { durable: true });
+    return persist(write);
   };
 
   /** Resolves to whether all of it could be read. */
@@ -137,11 +139,11 @@ export class Sidecar {
 
   /** Offsets are those of the sidecar. */
   async writeTags(transfers: readonly Transfer[], durable: boolean): Promise<void> {
-    await this.target.writeBatch(transfers, { durable });
+    await persist(() => this.target.writeBatch(transfers, { durable }));
   }
 
   flush(): Promise<void> {
-    return this.target.flush();
+    return persist(() => this.target.flush());
   }
 
   async #read(offset: number, into: Uint8Array): Promise<boolean> {
