@@ -44,7 +44,10 @@ export class SimulatedVolume {
       sidecar: this.sidecar.open(),
       tagPages: 2,
       timer: (run) => {
-        this.onTimer = run;
+        this.onTimer = () => {
+          this.onTimer = undefined;
+          run();
+        };
         return () => (this.onTimer = undefined);
       },
       ...settings,
