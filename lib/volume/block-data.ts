@@ -1,7 +1,7 @@
 // The data of a volume, in blocks, with their checksums. Those are computed where the target computes them: on the queues' threads.
 
 import type { BlockChecksums } from '../device/block-checksums.js';
-import type { BlockTarget } from '../device/block-target.js';
+import type { VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
 import { blockChecksum, checksumSeed } from './format/block-checksum.js';
 import type { Superblock } from './format/superblock.js';
@@ -18,12 +18,12 @@ export interface Sums {
 }
 
 export class BlockData {
-  readonly target: BlockTarget;
+  readonly target: VolumeTarget;
   readonly seed: bigint;
   readonly #geometry: Geometry;
   readonly #algorithm: ChecksumName;
 
-  constructor(target: BlockTarget, geometry: Geometry, { algorithm, uuid }: Superblock) {
+  constructor(target: VolumeTarget, geometry: Geometry, { algorithm, uuid }: Superblock) {
     this.target = target;
     this.#geometry = geometry;
     this.#algorithm = algorithm;

@@ -6,12 +6,14 @@
 // no bit is cleared, and what was not verified is not called damaged either, as a tag that should be here may not be.
 
 import { randomBytes } from 'node:crypto';
+import type { FlushOptions } from '../device/block-target.js';
 import type { BlockData } from './block-data.js';
 import type { BlockTags } from './block-tags.js';
 import type { DirtyRegions } from './dirty-regions.js';
 import type { Geometry } from './geometry.js';
 import type { Generations } from './generations.js';
 import type { RangeLocks } from './range-locks.js';
+import { isHarmless } from './synced-target.js';
 
 export interface VolumeParts {
   /** Of the data, for errors. */
@@ -76,6 +78,17 @@ export class VolumeCore {
   /** @throws what it failed with */
   checkFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Rule 6, and rule 8. */
+  async flushData(options?: FlushOptions): Promise<void> {
+    this.checkFailure();
+    try {
+      await this.data.target.flush(options);
+    } catch (error) {
+      if (!isHarmless(error)) this.fail(error);
+      throw error;
+    }
   }
 
   /** Rule 13: whether a block that does not match its tag may be good all the same. */

@@ -94,7 +94,7 @@ export class Epochs {
     await sidecar.superblocks.checkOwner(); // rule 13
     dirty.beginEpoch(); // (a)
     await dirty.whenOldWritersLeft(); // (b)
-    await persist(() => core.data.target.flush()); // (c)
+    await persist(() => core.flushData()); // (c)
     await core.tags.cache.writeAll(); // (d)
     await sidecar.flush(); // (e)
     await dirty.clearOld(); // (f)

@@ -5,7 +5,7 @@
 //
 // With `access: 'read'` nothing is written: what is dirty stays so, and blocks there that do not match are unknown (rule 13).
 
-import type { BlockTarget } from '../device/block-target.js';
+import { SyncedTarget, type VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
 import { ringboltError } from '../errors.js';
 import { SECRET } from '../secret.js';
@@ -25,9 +25,9 @@ import { TagCache } from './tag-cache.js';
 import { Volume } from './volume.js';
 
 export interface CreateVolumeOptions {
-  readonly data: BlockTarget;
+  readonly data: VolumeTarget;
   /** Empty. */
-  readonly sidecar: BlockTarget;
+  readonly sidecar: VolumeTarget;
   /** Bytes: a power of two from 4 to 64 KiB. Default 4096. */
   readonly blockSize?: number;
   /** Default `'crc64nvme'`. */
@@ -37,8 +37,8 @@ export interface CreateVolumeOptions {
 }
 
 export interface OpenVolumeOptions {
-  readonly data: BlockTarget;
-  readonly sidecar: BlockTarget;
+  readonly data: VolumeTarget;
+  readonly sidecar: VolumeTarget;
   /** Default `'read-write'`. */
   readonly access?: 'read' | 'read-write';
   /** In memory, 4 KiB each: tags of 248 blocks. Default 4096. */
@@ -70,7 +70,7 @@ export async function createVolume(options: CreateVolumeOptions): Promise<void> 
 }
 
 /** Rule 14: the last block is written as it is. */
-function checkUnits({ path, blockSize: unit }: BlockTarget, blockSize: number, last: number) {
+function checkUnits({ path, blockSize: unit }: VolumeTarget, blockSize: number, last: number) {
   if (blockSize % unit === 0 && last % unit === 0) return;
   const text = `Blocks of ${blockSize} bytes, the last one of ${last}, cannot be written to '${path}' in units of ${unit}`;
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `${text}: try direct: false`, { path });
@@ -82,8 +82,8 @@ function checkUnits({ path, blockSize: unit }: BlockTarget, blockSize: number, l
  * @throws `ERR_RINGBOLT_FORMAT`, `ERR_RINGBOLT_UNSUPPORTED`, and what reading and writing do
  */
 export async function openVolume(options: OpenVolumeOptions): Promise<Volume> {
-  const sidecar = await Sidecar.open(options.sidecar);
-  const opening = new Opening(options, sidecar);
+  const sidecar = await Sidecar.open(new SyncedTarget(options.sidecar));
+  const opening = new Opening({ ...options, data: new SyncedTarget(options.data) }, sidecar);
   return options.access === 'read' ? opening.forReading() : opening.forWriting();
 }
 

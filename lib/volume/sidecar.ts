@@ -4,7 +4,8 @@
 // that it is not valid (rule 9: a bitmap sector that is not valid means dirty, a tag sector that is not valid is damaged).
 
 import { randomBytes } from 'node:crypto';
-import type { BlockTarget, Transfer } from '../device/block-target.js';
+import type { Transfer } from '../device/block-target.js';
+import type { VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
 import { RingboltError, ringboltError } from '../errors.js';
 import { Bitmap } from './format/bitmap.js';
@@ -31,7 +32,7 @@ export interface NewSidecar {
 const UNREADABLE = 0xff;
 
 /** @throws `ERR_RINGBOLT_UNSUPPORTED` */
-function unitOf({ path, blockSize }: BlockTarget): number {
+function unitOf({ path, blockSize }: VolumeTarget): number {
   const unit = Math.max(SECTOR_BYTES, blockSize);
   if (AREA_ALIGNMENT % unit === 0) return unit;
   const text = `A sidecar is written in units of ${AREA_ALIGNMENT} bytes; those of '${path}' are ${blockSize}`;
@@ -44,7 +45,7 @@ function unitOf({ path, blockSize }: BlockTarget): number {
  *
  * @throws `EEXIST` if there is something where the superblock belongs; nothing was written then
  */
-export async function createSidecar(target: BlockTarget, made: NewSidecar): Promise<Superblock> {
+export async function createSidecar(target: VolumeTarget, made: NewSidecar): Promise<Superblock> {
   const { shape, algorithm, neverWritten, uuid = randomBytes(16) } = made;
   unitOf(target);
   if (await SuperblockStore.isUsed(target)) {
@@ -85,7 +86,7 @@ export async function createSidecar(target: BlockTarget, made: NewSidecar): Prom
 }
 
 export class Sidecar {
-  readonly target: BlockTarget;
+  readonly target: VolumeTarget;
   readonly superblocks: SuperblockStore;
   readonly geometry: Geometry;
   /** Of its sectors. */
@@ -93,7 +94,7 @@ export class Sidecar {
   /** What it is written in, bytes: 512 to 4096. */
   readonly unit: number;
 
-  private constructor(target: BlockTarget, superblocks: SuperblockStore) {
+  private constructor(target: VolumeTarget, superblocks: SuperblockStore) {
     const { shape, layout, uuid } = superblocks.current;
     this.target = target;
     this.superblocks = superblocks;
@@ -107,7 +108,7 @@ export class Sidecar {
    *
    * @throws `ERR_RINGBOLT_FORMAT`, `ERR_RINGBOLT_UNSUPPORTED`
    */
-  static async open(target: BlockTarget): Promise<Sidecar> {
+  static async open(target: VolumeTarget): Promise<Sidecar> {
     const sidecar = new Sidecar(target, await SuperblockStore.open(target));
     const { sidecarBytes } = sidecar.geometry;
     if (target.size >= sidecarBytes) return sidecar;

@@ -4,7 +4,7 @@
 // anything relies on it. Changes are made one after the other, each on top of the one before. After one that failed there are no more:
 // two different copies of one sequence would be refused for ever. Whoever opens the sidecar again finds the highest, and goes on from it.
 
-import type { BlockTarget } from '../device/block-target.js';
+import type { VolumeTarget } from './synced-target.js';
 import { ringboltError } from '../errors.js';
 import { chooseSuperblock, type ChosenSuperblock } from './format/superblock-copies.js';
 import { encodeSuperblock, type Superblock } from './format/superblock.js';
@@ -19,7 +19,7 @@ const PAIRS = [
 
 /** Writes these copies. Rejects if not all of them are durable. */
 async function writeCopies(
-  target: BlockTarget,
+  target: VolumeTarget,
   superblock: Superblock,
   which: readonly number[],
 ): Promise<void> {
@@ -33,7 +33,7 @@ async function writeCopies(
 }
 
 /** Of what {@link chooseSuperblock} wants; undefined where one cannot be read. */
-async function readCopies(target: BlockTarget): Promise<(Uint8Array | undefined)[]> {
+async function readCopies(target: VolumeTarget): Promise<(Uint8Array | undefined)[]> {
   const read = async (index: number) => {
     const copy = new Uint8Array(SUPERBLOCK_BYTES);
     try {
@@ -46,13 +46,13 @@ async function readCopies(target: BlockTarget): Promise<(Uint8Array | undefined)
 }
 
 export class SuperblockStore {
-  readonly #target: BlockTarget;
+  readonly #target: VolumeTarget;
   #current: Superblock;
   #mend: readonly number[];
   readonly writable: boolean;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(target: BlockTarget, { superblock, mend, writable }: ChosenSuperblock) {
+  private constructor(target: VolumeTarget, { superblock, mend, writable }: ChosenSuperblock) {
     this.#target = target;
     this.#current = superblock;
     this.#mend = mend;
@@ -64,18 +64,18 @@ export class SuperblockStore {
    *
    * @throws `ERR_RINGBOLT_FORMAT`
    */
-  static async open(target: BlockTarget): Promise<SuperblockStore> {
+  static async open(target: VolumeTarget): Promise<SuperblockStore> {
     const chosen = chooseSuperblock(await readCopies(target), target.path);
     return new SuperblockStore(target, chosen);
   }
 
   /** All four, for the first time: what was there is none. */
-  static async create(target: BlockTarget, superblock: Superblock): Promise<void> {
+  static async create(target: VolumeTarget, superblock: Superblock): Promise<void> {
     await writeCopies(target, superblock, PAIRS.flat());
   }
 
   /** Whether there is anything but zeros in any copy, or one cannot be read. */
-  static async isUsed(target: BlockTarget): Promise<boolean> {
+  static async isUsed(target: VolumeTarget): Promise<boolean> {
     const copies = await readCopies(target);
     return copies.some((copy) => copy?.some((byte) => byte !== 0) ?? true);
   }

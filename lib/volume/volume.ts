@@ -27,7 +27,7 @@ import { VolumeReader } from './reader.js';
 import type { RecoveryReport } from './recovery.js';
 import type { Sidecar } from './sidecar.js';
 import type { TagCacheStats } from './tag-cache.js';
-import { isHarmless, VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
+import { VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
 
 export interface VolumeStatus {
   readonly uuid: string;
@@ -165,15 +165,7 @@ export class Volume {
 
   /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
   flush(options: FlushOptions = {}): Promise<void> {
-    return this.#run(async () => {
-      this.#core.checkFailure(); // rule 8
-      try {
-        await this.#core.data.target.flush(options);
-      } catch (error) {
-        if (!isHarmless(error)) this.#core.fail(error);
-        throw error;
-      }
-    });
+    return this.#run(() => this.#core.flushData(options));
   }
 
   /** What is read there afterwards is undefined until it is written again. */

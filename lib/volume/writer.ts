@@ -10,7 +10,6 @@
 import type { WriteOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
 import { leases, type Lease } from '../memory/lease.js';
-import { isRefusal } from '../device/streams/source.js';
 import { PIECE_BYTES } from './block-data.js';
 import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { Extent, VolumeCore } from './core.js';
@@ -118,6 +117,7 @@ export class VolumeWriter {
     try {
       await write();
     } catch (error) {
+      this.#core.checkFailure();
       await this.#settle(extent, sums, epoch);
       throw error;
     }
@@ -199,23 +199,11 @@ export class VolumeWriter {
       await tags.keepDamage(first + i, sums[i]!, generation, epoch);
       await tags.makeDurable(first + i, 1);
     }
-    await this.#attempt(extent, sums, epoch, () =>
-      data.target.write(offset, copy, { ...options, durable: true }),
-    );
+    // Not a durable write: where one fails nobody may write any more, but to write a broken block is worth a try.
+    const rest = { ...options, durable: false };
+    await this.#attempt(extent, sums, epoch, () => data.target.write(offset, copy, rest));
+    await this.#core.flushData();
     await this.#install(extent, sums, TagState.valid, epoch);
     await tags.makeDurable(first, count);
   }
-}
-
-/** Whether a flush that rejected with this was not made, or goes on: anything else is final (rule 8). */
-export function isHarmless(error: unknown): boolean {
-  if (isRefusal(error)) return true;
-  const { code } = error as { code?: unknown };
-  return (
-    typeof code === 'string' &&
-    (code === 'ABORT_ERR' ||
-      code === 'ERR_RINGBOLT_TIMEOUT' ||
-      code.startsWith('ERR_INVALID_') ||
-      code === 'ERR_OUT_OF_RANGE')
-  );
 }

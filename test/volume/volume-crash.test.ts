@@ -21,7 +21,7 @@ import { Random } from '../support/random.js';
 import { CRASHES } from './simulated-medium.js';
 import { BLOCK, blocksOf, SimulatedVolume, versionsOf, ZEROS } from './simulated-volume.js';
 
-const CRASHES_ASKED = Number(process.env['RINGBOLT_VOLUME_CRASHES'] ?? 400);
+const CRASHES_ASKED = Number(process.env['RINGBOLT_VOLUME_CRASHES'] ?? 300);
 const CRASHES_EACH = 25;
 const COUNT = 2 * TAGS_PER_PAGE + 40;
 /** Of rot. */
@@ -44,8 +44,12 @@ class Block {
   begun = ZEROS;
   /** Rot that may come to light: nobody has found it yet. */
   planted: number | undefined;
+  /** The same, overwritten by this version: a crash may bring it back. */
+  lurking: { readonly rot: number; readonly version: number } | undefined;
   /** Rot, or a torn block, that was found: refused until it is overwritten. */
   found: 'ERR_RINGBOLT_CORRUPT' | 'ERR_RINGBOLT_TORN' | undefined;
+  /** A write of that was rejected, and did it all the same: it may be good now, or refused after a crash. */
+  mayBeGood = false;
   /** A write was rejected since the last one that resolved, and what it left was not seen. */
   uncertain = false;
 
@@ -181,7 +185,10 @@ class Machine {
     const versions = new Array<number>(8).fill(version);
     block.now = versions;
     block.uncertain = false;
+    if (block.planted !== undefined && !durable) block.lurking = { rot: block.planted, version };
+    if (durable) block.lurking = undefined;
     block.planted = undefined;
+    block.mayBeGood = false;
     // Rule 10: what was known to be damaged is written through.
     if (durable || block.found !== undefined) block.floor = versions;
     if (block.found !== undefined) seen.foundOverwritten++;
@@ -196,6 +203,8 @@ class Machine {
     );
     if (!isFlushed || isOver()) return;
     for (const [i, block] of [...this.blocks.values()].entries()) {
+      if (block.lurking !== undefined && resolved[i]![0]! >= block.lurking.version)
+        block.lurking = undefined;
       // A durable write may have come since.
       block.floor = block.floor.map((version, sector) => {
         const flushed = resolved[i]![sector]!;
@@ -241,6 +250,10 @@ class Machine {
     if (before.uncertain && block.begun === before.begun) {
       block.uncertain = false;
       block.now = versions;
+      block.mayBeGood = block.found !== undefined;
+      const { planted, begun } = block;
+      if (planted !== undefined) block.lurking = { rot: planted, version: begun };
+      block.planted = undefined;
     }
     seen.readsVerified++;
   }
@@ -321,7 +334,7 @@ class Machine {
     const isWhole = versions.every((version) => version === versions[0]);
     if (block.found !== undefined) {
       // A torn one may be back to what it was, and any may be overwritten; whole in any case.
-      const isBack = block.found === 'ERR_RINGBOLT_TORN' && isNow;
+      const isBack = (block.found === 'ERR_RINGBOLT_TORN' || block.mayBeGood) && isNow;
       const isNew = isWhole && versions[0]! > ageOf(block.now[0]!) && versions[0]! <= block.begun;
       if (!isBack && !isNew) this.wrong(`laundered: ${what()}`);
     } else if (!isDirty) {
@@ -333,7 +346,7 @@ class Machine {
       if (block.planted !== undefined) seen.plantedInDirty++;
       for (const [sector, version] of versions.entries()) {
         const floor = block.floor[sector]!;
-        const isRot = version === block.planted || version === floor;
+        const isRot = [block.planted, block.lurking?.rot, floor].includes(version);
         if (!isRot && !(version >= ageOf(floor) && version <= block.begun))
           this.wrong(`neither old nor new: ${what()}`);
       }
@@ -343,8 +356,8 @@ class Machine {
       if (isWhole && block.floor[0]! > 0) seen.flushesKept++;
     }
     block.floor = block.now = versions;
-    block.planted = block.found = undefined;
-    block.uncertain = false;
+    block.planted = block.lurking = block.found = undefined;
+    block.uncertain = block.mayBeGood = false;
     block.begun = Math.max(block.begun, ...versions.filter((version) => version < DAMAGE));
   }
 
@@ -423,7 +436,7 @@ it(`a volume keeps its promises through ${CRASHES_ASKED} crashes`, async () => {
     }
   }
   console.log(`seed ${random.seed}: ${JSON.stringify(seen)}`);
-  if (CRASHES_ASKED >= 400) {
+  if (CRASHES_ASKED >= 300) {
     for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(5);
   }
 }, 36_000_000);
