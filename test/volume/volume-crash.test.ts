@@ -58,6 +58,8 @@ class Block {
   }
 }
 
+type Seen = Pick<Block, 'now' | 'begun' | 'planted' | 'found' | 'uncertain'>;
+
 const seen = {
   crashes: 0,
   crashesInRecovery: 0,
@@ -223,7 +225,8 @@ class Machine {
   /** Verified data is of a write, whole; and of none that was overwritten before. */
   async read(volume: Volume, isOver: () => boolean, blocks = this.extent()): Promise<void> {
     for (const block of blocks) {
-      const before = { ...block };
+      const { now, begun, planted, found, uncertain } = block;
+      const before = { now, begun, planted, found, uncertain };
       const into = new Uint8Array(BLOCK);
       let code: string | undefined;
       try {
@@ -238,7 +241,7 @@ class Machine {
     }
   }
 
-  checkRead(block: Block, before: Block, versions: number[]): void {
+  checkRead(block: Block, before: Seen, versions: number[]): void {
     const isNow = (now: readonly number[]) => now.every((version, i) => version === versions[i]);
     const isWhole = versions.every((version) => version === versions[0]);
     const isLater = isWhole && versions[0]! > ageOf(before.now[0]!) && versions[0]! <= block.begun;
@@ -258,7 +261,7 @@ class Machine {
     seen.readsVerified++;
   }
 
-  checkRefused(block: Block, before: Block, code: string): void {
+  checkRefused(block: Block, before: Seen, code: string): void {
     if (code === 'ERR_RINGBOLT_TORN') {
       if (!block.uncertain && !before.uncertain && before.found !== code)
         this.wrong(`block ${block.number} is torn`);

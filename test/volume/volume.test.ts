@@ -282,6 +282,31 @@ describe('a volume', () => {
     expect(volume.status()).toMatchObject({ changedWhileClosed: true, truncated: true });
   });
 
+  it('is opened again after a crash while a newer superblock could not be read', async () => {
+    await (await newVolume()).close();
+    const head = (first: number) =>
+      simulated.sidecar.medium.visible(first * 4096, 4 * 4096).slice();
+    const old = head(0);
+    void simulated.open();
+    while (simulated.sidecar.medium.visible(8 * 1024, 4096).every((byte, i) => byte === old[i]))
+      await simulated.world.turns.pass(1);
+    simulated.world.crash('all');
+    const newer = head(0);
+    let hidden = 0;
+    for (let round = 0; round < 150; round++) {
+      simulated.sidecar.medium.overwrite(0, old);
+      simulated.sidecar.medium.overwrite(0, newer.subarray(0, 4096)); // one copy of it
+      simulated.sidecar.failNext('read');
+      void simulated.open();
+      await simulated.world.turns.pass(5 + random.below(40));
+      simulated.world.crash();
+      const volume = await simulated.open();
+      if (volume.status().state === 'open') hidden++;
+      simulated.world.crash();
+    }
+    expect(hidden).toBe(150);
+  });
+
   it('does many as one', async () => {
     const volume = await newVolume();
     const transfers = [0, 2, 4].map((block) => ({
