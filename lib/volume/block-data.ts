@@ -41,7 +41,7 @@ export class BlockData {
     return blockChecksum(this.#algorithm, this.seed, block, bytes);
   }
 
-  /** Of all blocks of `bytes`, here and now. */
+  /** Of all blocks of `bytes`, here and now: the event loop waits for it. */
   sumsOf(first: number, bytes: Uint8Array): BigUint64Array {
     const { blockSize } = this.#geometry;
     return BigUint64Array.from({ length: Math.ceil(bytes.length / blockSize) }, (_, i) =>

@@ -49,7 +49,6 @@ export class VolumeCore {
   #failure: { readonly error: unknown } | undefined;
   /** Called when a change is over. */
   onChange: () => void = () => undefined;
-  onFailure: () => void = () => undefined;
 
   constructor(parts: VolumeParts) {
     this.path = parts.path;
@@ -72,7 +71,6 @@ export class VolumeCore {
     this.#failure = { error };
     this.dirty?.fail(error);
     this.tags.cache.fail(error);
-    this.onFailure();
   }
 
   /** @throws what it failed with */
@@ -118,7 +116,7 @@ export class VolumeCore {
     const dirty = this.dirty!;
     const from = this.geometry.regionOfBlock(first);
     const to = this.geometry.regionOfBlock(first + count - 1) + 1;
-    const epoch = dirty.tryEnter(from, to) || (await this.#enter(dirty, from, to)); // rule 4
+    const epoch = await this.#enter(dirty, from, to); // rule 4
     try {
       return await run(epoch);
     } finally {
@@ -129,7 +127,7 @@ export class VolumeCore {
 
   async #enter(dirty: DirtyRegions, from: number, to: number): Promise<number> {
     try {
-      return await dirty.enter(from, to);
+      return dirty.tryEnter(from, to) || (await dirty.enter(from, to));
     } catch (error) {
       this.fail(error); // a durable write of a bitmap has failed
       throw error;

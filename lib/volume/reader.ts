@@ -87,13 +87,12 @@ export class VolumeReader {
     const { first, count, offset } = extent;
     const sums = new BigUint64Array(count);
     const checksum = data.checksums(first, sums);
-    const [claims, bytes] = await Promise.all([
-      tags.claims(first, count),
-      this.#readData(extent, into, (buffer) =>
-        data.target.read(offset, buffer, { ...options, checksum }),
-      ),
-    ]);
-    return this.#judge(extent, claims, sums, bytes);
+    const claims = tags.claims(first, count);
+    claims.catch(() => undefined); // until the memory is not written to any more
+    const bytes = await this.#readData(extent, into, (buffer) =>
+      data.target.read(offset, buffer, { ...options, checksum }),
+    );
+    return this.#judge(extent, await claims, sums, bytes);
   }
 
   /** No further than the volume goes, whatever is behind it. */
@@ -103,11 +102,14 @@ export class VolumeReader {
     read: (buffer: Lease | Uint8Array) => Promise<number>,
   ): Promise<number> {
     const memory = leases.is(into) ? into.buffer : into;
-    const { target } = this.#core.data;
-    if (memory.length === bytes || target.size <= offset + bytes) return read(into);
-    const part = new Uint8Array(bytes);
-    const done = await read(part);
-    memory.set(part);
+    const { data } = this.#core;
+    const padded = data.padded(bytes);
+    const isEnd = data.target.size <= offset + bytes;
+    if (memory.length === padded || (isEnd && memory.length > padded)) return read(into);
+    // The target has more, or would have to be asked for more, than there is place for.
+    const part = new Uint8Array(padded);
+    const done = Math.min(bytes, await read(part));
+    memory.set(part.subarray(0, done));
     return done;
   }
 

@@ -211,8 +211,7 @@ export class Volume {
       await epochs?.stop();
       if (epochs !== undefined) await this.#closeCleanly(epochs);
     } finally {
-      await this.#core.data.target.close();
-      await sidecar.target.close();
+      await Promise.all([this.#core.data.target.close(), sidecar.target.close()]);
     }
   }
 

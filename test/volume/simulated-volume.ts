@@ -12,7 +12,7 @@ const SECTORS = BLOCK / SECTOR;
 /** The version of a sector of zeros. */
 export const ZEROS = 0;
 /** Of one that nobody wrote. */
-export const MIXED = -1;
+const MIXED = -1;
 
 type Settings = Partial<OpenVolumeOptions>;
 

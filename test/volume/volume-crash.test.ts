@@ -164,7 +164,7 @@ class Machine {
     const data = blocksOf(first, blocks.length, version);
     let error: unknown;
     try {
-      await volume.write(first * BLOCK, data, { durable });
+      await volume.write(first * BLOCK, data, { durable, ...this.impatience() });
     } catch (thrown) {
       error = thrown;
     }
@@ -179,6 +179,16 @@ class Machine {
     }
     for (const block of blocks) block.uncertain = true;
     await this.read(volume, isOver, blocks);
+  }
+
+  /** Some writes are given up, some of these when they are half done. */
+  impatience(): { signal?: AbortSignal } {
+    if (this.random.below(8) > 0) return {};
+    const controller = new AbortController();
+    this.volume.world.turns.after(1 + this.random.below(12), () => {
+      controller.abort();
+    });
+    return { signal: controller.signal };
   }
 
   /** Of writes of one block the later one resolves later, as the range lock has it. */
@@ -286,7 +296,7 @@ class Machine {
     this.process++;
     seen.crashes++;
     for (const faults of [this.volume.data.faults, this.volume.sidecar.faults]) {
-      Object.assign(faults, { write: 0, flush: 0, read: 0 });
+      Object.assign(faults, { write: 0, flush: 0, interrupt: 0 });
     }
     this.checkGenerations();
   }
@@ -428,6 +438,7 @@ it(`a volume keeps its promises through ${CRASHES_ASKED} crashes`, async () => {
       await volume.settle();
       machine.plant();
       if (random.below(3) === 0) data.faults.write = 0.02;
+      if (random.below(3) === 0) data.faults.interrupt = 0.5;
       if (random.below(6) === 0) data.faults.flush = 0.02;
       if (random.below(6) === 0) sidecar.faults.write = 0.005;
       void machine.work(volume).catch((error: unknown) => machine.wrong(String(error)));
