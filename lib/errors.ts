@@ -25,6 +25,8 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_CORRUPT'
   /** The sidecar of a volume is none, is damaged beyond use, or is of a version that this one does not know. */
   | 'ERR_RINGBOLT_FORMAT'
+  /** A write to the block failed and left neither what was there nor what was to be; it is refused until it is overwritten. */
+  | 'ERR_RINGBOLT_TORN'
   /** The machine, kernel, file system, build or pool cannot do that, or the lease is of another engine. */
   | 'ERR_RINGBOLT_UNSUPPORTED';
 
@@ -36,12 +38,15 @@ export interface ErrorDetails {
   readonly offset?: number | undefined;
   readonly length?: number | undefined;
   readonly bytesDone?: number | undefined;
+  /** Of a volume: numbers of the damaged ones, ascending. */
+  readonly blocks?: readonly number[] | undefined;
   readonly cause?: unknown;
 }
 
 /**
  * The one error class. `code`, `errno` (negative, as Node has it), `syscall` and `path` are Node's own fields;
- * `offset`, `length` and `bytesDone` say which part of a file was meant and how much of it was done.
+ * `offset`, `length` and `bytesDone` say which part of a file was meant and how much of it was done;
+ * `blocks` which of a volume are damaged.
  */
 export class RingboltError extends Error {
   override readonly name = 'RingboltError';
@@ -52,6 +57,7 @@ export class RingboltError extends Error {
   declare readonly offset?: number;
   declare readonly length?: number;
   declare readonly bytesDone?: number;
+  declare readonly blocks?: readonly number[];
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     const { cause, ...fields } = details;

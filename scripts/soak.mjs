@@ -11,6 +11,7 @@
 //   workers     1,000 with engines and 1,000 without, on each backend
 //   memory      the buffer pool's random tests, 10,000,000 steps each
 //   calm        what timers and sockets get while reads complete without end; prints the figures
+//   volumes     30,000 crashes of volumes on a simulated disk
 //   conditions  the engine's tests under each condition a machine may be in (test-conditions.mjs)
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -42,6 +43,12 @@ const PARTS = {
   memory,
   calm: () =>
     vitest('calm', ['test/schedule/calm.test.ts'], withDefault('RINGBOLT_CALM_ROUNDS', '40')),
+  volumes: () =>
+    vitest(
+      'volumes',
+      ['test/volume/volume-crash.test.ts'],
+      withDefault('RINGBOLT_VOLUME_CRASHES', '30000'),
+    ),
   conditions,
 };
 

@@ -81,7 +81,7 @@ export interface Features {
 }
 
 /** Rule 12: of the data file, at the last clean close. */
-interface FileIdentity {
+export interface FileIdentity {
   /** Bytes. */
   readonly size: number;
   readonly inode: bigint;

@@ -1,0 +1,83 @@
+// The data of a volume, in blocks, with their checksums. Those are computed where the target computes them: on the queues' threads.
+
+import type { BlockChecksums } from '../device/block-checksums.js';
+import type { VolumeTarget } from './synced-target.js';
+import type { ChecksumName } from '../checksum/names.js';
+import { blockChecksum, checksumSeed } from './format/block-checksum.js';
+import type { Superblock } from './format/superblock.js';
+import type { Geometry } from './geometry.js';
+
+/** Bytes that {@link BlockData.sums} is to be asked for at a time. */
+export const PIECE_BYTES = 2 ** 20;
+
+/** Of some blocks, in a row. */
+export interface Sums {
+  readonly sums: BigUint64Array;
+  /** 1 for each that could be read, whole. */
+  readonly readable: Uint8Array;
+}
+
+export class BlockData {
+  readonly target: VolumeTarget;
+  readonly seed: bigint;
+  readonly #geometry: Geometry;
+  readonly #algorithm: ChecksumName;
+
+  constructor(target: VolumeTarget, geometry: Geometry, { algorithm, uuid }: Superblock) {
+    this.target = target;
+    this.#geometry = geometry;
+    this.#algorithm = algorithm;
+    this.seed = checksumSeed(algorithm, uuid);
+  }
+
+  /** The option of a transfer that begins with block `firstBlock`. */
+  checksums(firstBlock: number, out: BigUint64Array): BlockChecksums {
+    const { blockSize } = this.#geometry;
+    return { algorithm: this.#algorithm, blockSize, seed: this.seed, firstBlock, out };
+  }
+
+  /** Of one block, here and now. */
+  sumOf(block: number, bytes: Uint8Array): bigint {
+    return blockChecksum(this.#algorithm, this.seed, block, bytes);
+  }
+
+  /** Of all blocks of `bytes`, here and now: the event loop waits for it. */
+  sumsOf(first: number, bytes: Uint8Array): BigUint64Array {
+    const { blockSize } = this.#geometry;
+    return BigUint64Array.from({ length: Math.ceil(bytes.length / blockSize) }, (_, i) =>
+      this.sumOf(first + i, bytes.subarray(i * blockSize, (i + 1) * blockSize)),
+    );
+  }
+
+  /** What is there now. Never rejects: if not all can be read at once, block by block. */
+  async sums(first: number, count: number): Promise<Sums> {
+    const sums = new BigUint64Array(count);
+    const readable = new Uint8Array(count);
+    if (await this.#tryRead(first, count, sums)) return { sums, readable: readable.fill(1) };
+    for (let i = 0; i < count; i++) {
+      const one = new BigUint64Array(1);
+      if (!(await this.#tryRead(first + i, 1, one))) continue;
+      sums.set(one, i);
+      readable[i] = 1;
+    }
+    return { sums, readable };
+  }
+
+  async #tryRead(first: number, count: number, out: BigUint64Array): Promise<boolean> {
+    const { blockSize } = this.#geometry;
+    const bytes = (count - 1) * blockSize + this.#geometry.bytesOfBlock(first + count - 1);
+    const into = new Uint8Array(this.padded(bytes));
+    try {
+      const checksum = this.checksums(first, out);
+      return (await this.target.read(first * blockSize, into, { checksum })) === bytes;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Rule 14: as many as the target can read, where the last block has some odd number of bytes. */
+  padded(bytes: number): number {
+    const { blockSize } = this.target;
+    return Math.ceil(bytes / blockSize) * blockSize;
+  }
+}

@@ -1,0 +1,184 @@
+// What a volume knows of its blocks: tags as ranges of blocks, whatever pages they are in, and what each of them claims.
+//
+// Rule 2: a tag that was never written claims that the block is zeros, or nothing, or it is lost, as the superblock says.
+
+import { blockChecksum } from './format/block-checksum.js';
+import { SectorCondition } from './format/sectors.js';
+import { meaningOfNeverWritten, type Superblock } from './format/superblock.js';
+import { TagState, type TagMark, type TagPage } from './format/tag-page.js';
+import { TAGS_PER_PAGE, TAGS_PER_SECTOR, type Geometry } from './geometry.js';
+import type { TagCache } from './tag-cache.js';
+
+export const Claim = {
+  /** The block has the checksum that is expected. */
+  match: 0,
+  /** Nothing is known of it. */
+  nothing: 1,
+  /** Its contents are undefined. */
+  undefined: 2,
+  /** It was damaged; with the checksum that is expected it would be good again. */
+  bad: 3,
+  /** Neither old nor new. */
+  torn: 4,
+  /** The tag itself is damaged. */
+  lost: 5,
+} as const;
+export type Claim = (typeof Claim)[keyof typeof Claim];
+
+/** Of some blocks, in a row. */
+export interface Claims {
+  readonly claims: Uint8Array;
+  /** Of those that have one. */
+  readonly expected: BigUint64Array;
+}
+
+/** What a tag's state claims; of states of a later version nothing can be known. */
+const CLAIM_OF_STATE: Readonly<Record<number, Claim | undefined>> = {
+  [TagState.unknown]: Claim.nothing,
+  [TagState.valid]: Claim.match,
+  [TagState.recalculated]: Claim.match,
+  [TagState.torn]: Claim.torn,
+  [TagState.bad]: Claim.bad,
+  [TagState.discarded]: Claim.undefined,
+};
+
+/** Rule 10: blocks with one of these are overwritten in steps. */
+export function isDamage(claim: number): boolean {
+  return claim >= Claim.bad;
+}
+
+/** The tags of a range that lie in one page. */
+interface Piece {
+  readonly page: number;
+  /** In the page. */
+  readonly tag: number;
+  readonly count: number;
+  /** Of its first block, in the range. */
+  readonly index: number;
+}
+
+export class BlockTags {
+  readonly cache: TagCache;
+  readonly #geometry: Geometry;
+  readonly #superblock: Superblock;
+  readonly #seed: bigint;
+  readonly #zeros: Uint8Array;
+
+  /** `seed`: of the blocks' checksums. */
+  constructor(cache: TagCache, geometry: Geometry, superblock: Superblock, seed: bigint) {
+    this.cache = cache;
+    this.#geometry = geometry;
+    this.#superblock = superblock;
+    this.#seed = seed;
+    this.#zeros = new Uint8Array(geometry.blockSize);
+  }
+
+  /** What is claimed of `count` blocks; those of one page at one moment. */
+  async claims(first: number, count: number): Promise<Claims> {
+    const claims = new Uint8Array(count);
+    const expected = new BigUint64Array(count);
+    for (const piece of piecesOf(first, count)) {
+      const page = this.cache.tryUse(piece.page);
+      const fill = (there: TagPage) => this.#fill(there, piece, claims, expected);
+      if (page === undefined) await this.cache.use(piece.page, fill);
+      else fill(page);
+    }
+    return { claims, expected };
+  }
+
+  /** Whether any of these blocks is known to be damaged, or its tag is. */
+  async hasDamage(first: number, count: number): Promise<boolean> {
+    let found = false;
+    for (const { page: number, tag, count: some } of piecesOf(first, count)) {
+      const look = (page: TagPage) => {
+        for (let i = 0; i < some && !found; i++) found = isDamage(this.#claim(page, tag + i));
+      };
+      const page = this.cache.tryUse(number);
+      if (page === undefined) await this.cache.use(number, look);
+      else look(page);
+    }
+    return found;
+  }
+
+  /**
+   * Gives blocks the checksums in `from`, from its element `at` on. Rule 4: `epoch` is that of the bit of their region.
+   *
+   * @throws if a tag there is lost: {@link keepDamage} is for those
+   */
+  async set(
+    first: number,
+    count: number,
+    from: { readonly sums: BigUint64Array; readonly at: number },
+    mark: TagMark,
+    epoch: number,
+  ): Promise<void> {
+    for (const { page: number, tag, count: some, index } of piecesOf(first, count)) {
+      const change = (page: TagPage) => {
+        page.set(tag, some, from.sums, from.at + index, mark);
+        this.cache.changed(page, tag, some, epoch);
+      };
+      const page = this.cache.tryUse(number);
+      if (page === undefined) await this.cache.use(number, change);
+      else change(page);
+    }
+  }
+
+  /** Rule 10: gives a damaged block another checksum; it stays damaged. The other tags of a sector that is lost become bad, without any. */
+  async keepDamage(block: number, sum: bigint, generation: number, epoch: number): Promise<void> {
+    await this.cache.use(this.#geometry.pageOfBlock(block), (page) => {
+      const tag = this.#geometry.tagOfBlock(block);
+      const bad = { generation, state: TagState.bad };
+      const claim = this.#claim(page, tag);
+      if (page.conditionOfTag(tag) === SectorCondition.damaged) {
+        const sector = Math.floor(tag / TAGS_PER_SECTOR);
+        page.reset(sector, bad);
+        this.cache.changed(page, sector * TAGS_PER_SECTOR, TAGS_PER_SECTOR, epoch);
+      }
+      const mark = claim === Claim.torn ? { generation, state: TagState.torn } : bad;
+      page.set(tag, 1, BigUint64Array.of(sum), 0, mark);
+      this.cache.changed(page, tag, 1, epoch);
+    });
+  }
+
+  /** Resolves when what these tags were changed to is durable. */
+  async makeDurable(first: number, count: number): Promise<void> {
+    for (const { page, tag, count: some } of piecesOf(first, count)) {
+      await this.cache.makeDurable(page, tag, some);
+    }
+  }
+
+  /** The checksum that a block of zeros has. */
+  zeroSum(block: number): bigint {
+    const zeros = this.#zeros.subarray(0, this.#geometry.bytesOfBlock(block));
+    return blockChecksum(this.#superblock.algorithm, this.#seed, block, zeros);
+  }
+
+  #fill(page: TagPage, { tag, count, index }: Piece, claims: Uint8Array, sums: BigUint64Array) {
+    page.copyChecksums(tag, count, sums, index);
+    for (let i = 0; i < count; i++) {
+      const claim = this.#claim(page, tag + i);
+      claims[index + i] = claim;
+      if (claim === Claim.match && page.isNeverWritten(tag + i)) {
+        sums[index + i] = this.zeroSum(page.number * TAGS_PER_PAGE + tag + i);
+      }
+    }
+  }
+
+  #claim(page: TagPage, tag: number): Claim {
+    if (page.conditionOfTag(tag) === SectorCondition.damaged) return Claim.lost;
+    if (!page.isNeverWritten(tag)) return CLAIM_OF_STATE[page.state(tag)] ?? Claim.undefined;
+    const meaning = meaningOfNeverWritten(this.#superblock, page.number * TAGS_PER_PAGE + tag);
+    if (meaning === 'zeros') return Claim.match;
+    return meaning === 'unknown' ? Claim.nothing : Claim.lost;
+  }
+}
+
+function* piecesOf(first: number, count: number): Generator<Piece, undefined> {
+  for (let index = 0; index < count;) {
+    const page = Math.floor((first + index) / TAGS_PER_PAGE);
+    const tag = first + index - page * TAGS_PER_PAGE;
+    const some = Math.min(count - index, TAGS_PER_PAGE - tag);
+    yield { page, tag, count: some, index };
+    index += some;
+  }
+}

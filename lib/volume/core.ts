@@ -1,0 +1,141 @@
+// The parts of an open volume, and what every change of a block goes through: the block's range lock, then the bit of its region.
+//
+//   change ─▶ range lock (rule 3) ─▶ bit, durable in the current bitmap (rule 4) ─▶ run ─▶ out of the epoch ─▶ lock released
+//
+// Rule 8: a failure is final. Whoever sees one of a flush, or of any write to the sidecar, tells `fail`. From then on nothing is changed,
+// no bit is cleared, and what was not verified is not called damaged either, as a tag that should be here may not be.
+
+import { randomBytes } from 'node:crypto';
+import type { FlushOptions } from '../device/block-target.js';
+import type { BlockData } from './block-data.js';
+import type { BlockTags } from './block-tags.js';
+import type { DirtyRegions } from './dirty-regions.js';
+import type { Geometry } from './geometry.js';
+import type { Generations } from './generations.js';
+import type { RangeLocks } from './range-locks.js';
+import { isHarmless } from './synced-target.js';
+
+export interface VolumeParts {
+  /** Of the data, for errors. */
+  readonly path: string;
+  readonly geometry: Geometry;
+  readonly data: BlockData;
+  readonly tags: BlockTags;
+  readonly locks: RangeLocks;
+  /** Those three undefined for a volume that is only read. */
+  readonly dirty: DirtyRegions | undefined;
+  readonly generations: Generations | undefined;
+  /** Of a volume that is only read: regions whose blocks may not match. */
+  readonly suspects: ReadonlySet<number> | undefined;
+}
+
+/** Blocks `first` to `end` - 1; bytes, in the volume. */
+export interface Extent {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+export class VolumeCore {
+  readonly path: string;
+  readonly geometry: Geometry;
+  readonly data: BlockData;
+  readonly tags: BlockTags;
+  readonly locks: RangeLocks;
+  readonly dirty: DirtyRegions | undefined;
+  readonly #generations: Generations | undefined;
+  readonly #suspects: ReadonlySet<number> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  /** Called when a change is over. */
+  onChange: () => void = () => undefined;
+
+  constructor(parts: VolumeParts) {
+    this.path = parts.path;
+    this.geometry = parts.geometry;
+    this.data = parts.data;
+    this.tags = parts.tags;
+    this.locks = parts.locks;
+    this.dirty = parts.dirty;
+    this.#generations = parts.generations;
+    this.#suspects = parts.suspects;
+  }
+
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** Rule 8. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.dirty?.fail(error);
+    this.tags.cache.fail(error);
+  }
+
+  /** @throws what it failed with */
+  checkFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Rule 6, and rule 8. */
+  async flushData(options?: FlushOptions): Promise<void> {
+    this.checkFailure();
+    try {
+      await this.data.target.flush(options);
+    } catch (error) {
+      if (!isHarmless(error)) this.fail(error);
+      throw error;
+    }
+  }
+
+  /** Rule 13: whether a block that does not match its tag may be good all the same. */
+  mayDiffer(block: number): boolean {
+    return this.#suspects?.has(this.geometry.regionOfBlock(block)) ?? false;
+  }
+
+  /** Never one that was there before, also not before a crash. */
+  async generation(): Promise<number> {
+    const generation = this.#generations!.tryTake();
+    return generation !== 0 ? generation : this.#generations!.take();
+  }
+
+  /** Runs what changes these blocks or their tags. */
+  async change<T>(first: number, count: number, run: (epoch: number) => Promise<T>): Promise<T> {
+    this.checkFailure();
+    const lock = this.locks.take(first, first + count); // rule 3
+    try {
+      if (!lock.held) await lock.whenHeld();
+      return await this.#underBit(first, count, run);
+    } finally {
+      this.locks.release(lock);
+    }
+  }
+
+  async #underBit<T>(first: number, count: number, run: (epoch: number) => Promise<T>): Promise<T> {
+    const dirty = this.dirty!;
+    const from = this.geometry.regionOfBlock(first);
+    const to = this.geometry.regionOfBlock(first + count - 1) + 1;
+    const epoch = await this.#enter(dirty, from, to); // rule 4
+    try {
+      return await run(epoch);
+    } finally {
+      dirty.leave(epoch);
+      this.onChange();
+    }
+  }
+
+  async #enter(dirty: DirtyRegions, from: number, to: number): Promise<number> {
+    try {
+      return dirty.tryEnter(from, to) || (await dirty.enter(from, to));
+    } catch (error) {
+      this.fail(error); // a durable write of a bitmap has failed
+      throw error;
+    }
+  }
+}
+
+/** Rule 13: new at each opening. */
+export function newNonce(): Uint8Array {
+  return new Uint8Array(randomBytes(16));
+}

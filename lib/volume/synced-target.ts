@@ -1,0 +1,106 @@
+// A target whose flush means what it says, also beside one that fails.
+//
+//   write A ── resolved                 lost, and reported once: to D
+//        flush F ────────────────────────────── resolves: nothing is left to be reported
+//             durable write D ──────── EIO
+//
+// Linux tells of lost data once, to whoever asks first, and whoever asks at the same time hears nothing. So a flush that went well waits for
+// the durable writes and flushes that are under way at that moment: if one of them fails, so has this one (rule 8).
+
+import type {
+  BatchResult,
+  BlockTarget,
+  FlushOptions,
+  IoOptions,
+  ReadBatchOptions,
+  Transfer,
+  WriteBatchOptions,
+  WriteOptions,
+} from '../device/block-target.js';
+import type { WaitOptions } from '../interrupt.js';
+import type { Lease } from '../memory/lease.js';
+import { isRefusal } from '../device/streams/source.js';
+
+/** What a volume needs of a target. */
+export type VolumeTarget = Omit<BlockTarget, 'readable' | 'writable' | 'leases'>;
+
+const HARMLESS = ['ABORT_ERR', 'ERR_RINGBOLT_TIMEOUT', 'ERR_RINGBOLT_CLOSED', 'ERR_OUT_OF_RANGE'];
+
+/** Whether something that rejected with this was not made, or goes on: of a flush, anything else is final (rule 8). */
+export function isHarmless(error: unknown): boolean {
+  if (isRefusal(error)) return true;
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string') return false;
+  return HARMLESS.includes(code) || code.startsWith('ERR_INVALID_');
+}
+
+export class SyncedTarget implements VolumeTarget {
+  readonly #target: VolumeTarget;
+  readonly #syncing = new Set<Promise<unknown>>();
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(target: VolumeTarget) {
+    this.#target = target;
+  }
+
+  get path(): string {
+    return this.#target.path;
+  }
+
+  get size(): number {
+    return this.#target.size;
+  }
+
+  get blockSize(): number {
+    return this.#target.blockSize;
+  }
+
+  read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
+    return this.#target.read(offset, into, options);
+  }
+
+  write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
+    const write = () => this.#target.write(offset, from, options);
+    return options?.durable === true ? this.#sync(write) : write();
+  }
+
+  readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult> {
+    return this.#target.readBatch(ops, options);
+  }
+
+  writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult> {
+    const write = () => this.#target.writeBatch(ops, options);
+    return options?.durable === true ? this.#sync(write) : write();
+  }
+
+  async flush(options?: FlushOptions): Promise<void> {
+    await this.#sync(() => this.#target.flush(options));
+    await Promise.allSettled(this.#syncing);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  discard(offset: number, length: number, options?: WaitOptions): Promise<void> {
+    return this.#target.discard(offset, length, options);
+  }
+
+  writeZeroes(offset: number, length: number, options?: WaitOptions): Promise<void> {
+    return this.#target.writeZeroes(offset, length, options);
+  }
+
+  close(): Promise<void> {
+    return this.#target.close();
+  }
+
+  async #sync<T>(run: () => Promise<T>): Promise<T> {
+    const syncing = run().catch((error: unknown) => {
+      if (!isHarmless(error)) this.#failure ??= { error };
+      throw error;
+    });
+    this.#syncing.add(syncing);
+    try {
+      return await syncing;
+    } finally {
+      this.#syncing.delete(syncing);
+    }
+  }
+}

@@ -1,0 +1,291 @@
+// A volume: blocks that can be checked. What it is made of is in core.ts; this is what users call.
+//
+//   write ─▶ VolumeWriter ─┐
+//   read  ─▶ VolumeReader ─┼─▶ VolumeCore: locks, bits, tags, data          Epochs ─▶ tags and bits, behind it all
+//   flush ─▶ data          ┘
+//
+// One thread. Every failure, wrong arguments included, arrives as a rejection.
+
+import type {
+  BatchResult,
+  FlushOptions,
+  IoOptions,
+  ReadBatchOptions,
+  Transfer,
+  WriteBatchOptions,
+} from '../device/block-target.js';
+import { closedError, ringboltError } from '../errors.js';
+import { leases, type Lease } from '../memory/lease.js';
+import { checkSecret } from '../secret.js';
+import { checkInteger, invalidType, outOfRange } from '../validate.js';
+import { runBatch } from './batch.js';
+import { PIECE_BYTES } from './block-data.js';
+import type { Extent, VolumeCore } from './core.js';
+import type { Epochs } from './epochs.js';
+import type { FileIdentity } from './format/superblock.js';
+import { VolumeReader } from './reader.js';
+import type { RecoveryReport } from './recovery.js';
+import type { Sidecar } from './sidecar.js';
+import type { TagCacheStats } from './tag-cache.js';
+import { VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
+
+export interface VolumeStatus {
+  readonly uuid: string;
+  readonly state: 'open' | 'read-only' | 'failed' | 'closed';
+  /** Rule 8: what it failed with. */
+  readonly failure: unknown;
+  /** What opening it found. Undefined for a volume that is only read. */
+  readonly recovery: RecoveryReport | undefined;
+  /** Rule 12: the data file is not what it was at the last clean close. */
+  readonly changedWhileClosed: boolean;
+  /** The data is shorter than the volume. */
+  readonly truncated: boolean;
+  readonly epoch: number;
+  /** With a bit; and the data in them, at most, bytes: what recovery would read after a crash now. */
+  readonly dirtyRegions: number;
+  readonly dirtyBytes: number;
+  readonly tags: TagCacheStats;
+  /** Operations that wait for others on the same blocks. */
+  readonly waiting: number;
+  /** Reads that did not agree with their tags at once. */
+  readonly readsRepeated: number;
+  /** Blocks that were found to be damaged. */
+  readonly blocksDamaged: number;
+}
+
+export interface OpenedVolume {
+  readonly core: VolumeCore;
+  readonly sidecar: Sidecar;
+  /** Undefined for a volume that is only read. */
+  readonly epochs: Epochs | undefined;
+  readonly recovery: RecoveryReport | undefined;
+  readonly changedWhileClosed: boolean;
+  readonly truncated: boolean;
+  /** What the superblock is to say after a clean close: generations, and what the data file is then. */
+  readonly nextGeneration: () => number;
+  readonly identify: (() => Promise<FileIdentity>) | undefined;
+}
+
+/** Its targets are its own, and closed with it. Made by {@link openVolume}. */
+export class Volume {
+  readonly #opened: OpenedVolume;
+  readonly #core: VolumeCore;
+  readonly #reader: VolumeReader;
+  readonly #writer: VolumeWriter;
+  #running = 0;
+  #onIdle: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(secret: symbol, opened: OpenedVolume) {
+    checkSecret(secret);
+    this.#opened = opened;
+    this.#core = opened.core;
+    this.#reader = new VolumeReader(opened.core);
+    this.#writer = new VolumeWriter(opened.core);
+  }
+
+  get path(): string {
+    return this.#core.path;
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#core.geometry.dataBytes;
+  }
+
+  get blockSize(): number {
+    return this.#core.geometry.blockSize;
+  }
+
+  status(): VolumeStatus {
+    const { sidecar, recovery, changedWhileClosed, truncated } = this.#opened;
+    const { dirty, failure, tags, locks } = this.#core;
+    const open = dirty === undefined ? 'read-only' : 'open';
+    const running = failure === undefined ? open : 'failed';
+    return {
+      uuid: Buffer.from(sidecar.superblocks.current.uuid).toString('hex'),
+      state: this.#closing === undefined ? running : 'closed',
+      failure: failure?.error,
+      recovery,
+      changedWhileClosed,
+      truncated,
+      epoch: dirty?.epoch ?? 0,
+      dirtyRegions: dirty === undefined ? 0 : dirty.regions + dirty.oldRegions,
+      dirtyBytes: dirty?.bytes ?? 0,
+      tags: tags.cache.stats(),
+      waiting: locks.waiting,
+      readsRepeated: this.#reader.repeated,
+      blocksDamaged: this.#reader.damaged,
+    };
+  }
+
+  /**
+   * Reads and verifies. Offset and length are multiples of the block size, or end where the volume does.
+   *
+   * @throws `ERR_RINGBOLT_CORRUPT`, `ERR_RINGBOLT_TORN` with the numbers of the `blocks`, and what the data's own read does
+   */
+  read(offset: number, into: Lease | Uint8Array, options: IoOptions = {}): Promise<number> {
+    return this.#run(async () => {
+      checkNoChecksum(options);
+      const extent = this.#extent(offset, bytesOf('into', into), true);
+      return extent.bytes === 0 ? 0 : this.#reader.read(extent, into, options);
+    });
+  }
+
+  /**
+   * Writes, and keeps the checksums. Of many blocks each is old or new after a crash.
+   *
+   * @throws what the data's own write does: then each block is what it was, or as it was to be, or torn
+   */
+  write(
+    offset: number,
+    from: Lease | Uint8Array,
+    options: VolumeWriteOptions = {},
+  ): Promise<number> {
+    return this.#run(async () => {
+      checkNoChecksum(options);
+      this.#checkWritable();
+      const extent = this.#extent(offset, bytesOf('from', from), false);
+      if (extent.bytes > 0) await this.#writer.write(extent, from, options);
+      return extent.bytes;
+    });
+  }
+
+  readBatch(ops: readonly Transfer[], options: ReadBatchOptions = {}): Promise<BatchResult> {
+    return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
+  }
+
+  writeBatch(
+    ops: readonly Transfer[],
+    options: WriteBatchOptions & { readonly stable?: Stability } = {},
+  ): Promise<BatchResult> {
+    return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
+  }
+
+  /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
+  flush(options: FlushOptions = {}): Promise<void> {
+    return this.#run(() => this.#core.flushData(options));
+  }
+
+  /** What is read there afterwards is undefined until it is written again. */
+  discard(offset: number, length: number): Promise<void> {
+    return this.#inPieces(offset, length, (extent) => this.#writer.discard(extent));
+  }
+
+  writeZeroes(offset: number, length: number): Promise<void> {
+    return this.#inPieces(offset, length, (extent) => this.#writer.writeZeroes(extent));
+  }
+
+  /** Ends the epoch now: what was flushed needs no recovery after a crash. */
+  settle(): Promise<void> {
+    return this.#run(async () => {
+      this.#checkWritable();
+      await this.#opened.epochs!.change();
+    });
+  }
+
+  /**
+   * Refuses new operations, waits for those under way, makes data and tags durable, and closes both targets. A second call returns the
+   * same promise.
+   *
+   * @throws what the volume failed with, before or now: it is recovered when it is opened again
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { sidecar, epochs } = this.#opened;
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    try {
+      await epochs?.stop();
+      if (epochs !== undefined) await this.#closeCleanly(epochs);
+    } finally {
+      await Promise.all([this.#core.data.target.close(), sidecar.target.close()]);
+    }
+  }
+
+  /** Rule 7, and rule 12: the superblock says clean when nothing is dirty any more. */
+  async #closeCleanly(epochs: Epochs): Promise<void> {
+    const { sidecar, identify, nextGeneration } = this.#opened;
+    this.#core.checkFailure();
+    await epochs.change();
+    const identity = await identify?.();
+    await sidecar.superblocks.update(() => ({
+      clean: true,
+      identity,
+      generationReservation: nextGeneration(),
+    }));
+  }
+
+  async #run<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw closedError('volume', this.path);
+    this.#running++;
+    try {
+      return await operation();
+    } finally {
+      this.#running--;
+      if (this.#running === 0) this.#onIdle?.();
+    }
+  }
+
+  #inPieces(offset: number, length: number, one: (extent: Extent) => Promise<void>): Promise<void> {
+    return this.#run(async () => {
+      this.#checkWritable();
+      checkInteger('length', length, 0);
+      const { bytes } = this.#extent(offset, length, false);
+      for (let at = 0; at < bytes; at += PIECE_BYTES) {
+        await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
+      }
+    });
+  }
+
+  #checkWritable(): void {
+    if (this.#core.dirty === undefined) {
+      const text = `'${this.path}' was opened for reading`;
+      throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text, { path: this.path });
+    }
+    this.#core.checkFailure(); // rule 8
+  }
+
+  /** Rule 14. */
+  #extent(offset: number, length: number, isRead: boolean): Extent {
+    checkInteger('offset', offset, 0);
+    const { size, blockSize, path } = this;
+    for (const [name, value] of [
+      ['offset', offset],
+      ['length', length],
+    ] as const) {
+      if (value % blockSize === 0 || (name === 'length' && offset + length === size)) continue;
+      const text = `${name} ${value} is no multiple of ${blockSize}, the block size of '${path}'`;
+      throw ringboltError('ERR_RINGBOLT_MISALIGNED', text, { path, offset, length });
+    }
+    if (!isRead && offset + length > size) {
+      throw outOfRange('offset', `at most ${size - length}, for ${length} bytes to fit`, offset);
+    }
+    const bytes = Math.max(0, Math.min(length, size - offset));
+    return { offset, bytes, first: offset / blockSize, count: Math.ceil(bytes / blockSize) };
+  }
+}
+
+function checkNoChecksum({ checksum }: IoOptions): void {
+  if (checksum === undefined) return;
+  const text = 'A volume has checksums of its own: none can be asked for';
+  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text);
+}
+
+function bytesOf(name: string, memory: unknown): number {
+  if (leases.is(memory)) return memory.buffer.length;
+  if (memory instanceof Uint8Array) return memory.length;
+  throw invalidType(name, 'a Lease or Uint8Array', memory);
+}
