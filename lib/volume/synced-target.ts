@@ -5,7 +5,8 @@
 //             durable write D ──────── EIO
 //
 // Linux tells of lost data once, to whoever asks first, and whoever asks at the same time hears nothing. So a flush that went well waits for
-// the durable writes and flushes that are under way at that moment: if one of them fails, so has this one (rule 8).
+// the durable writes and flushes that are under way at that moment: if one of them fails, so has this one (rule 8). A durable write waits
+// for flushes, which may have been told of its own data; not for other durable writes, which were told of theirs.
 
 import type {
   BatchResult,
@@ -36,7 +37,8 @@ export function isHarmless(error: unknown): boolean {
 
 export class SyncedTarget implements VolumeTarget {
   readonly #target: VolumeTarget;
-  readonly #syncing = new Set<Promise<unknown>>();
+  readonly #flushing = new Set<Promise<unknown>>();
+  readonly #writing = new Set<Promise<unknown>>();
   #failure: { readonly error: unknown } | undefined;
 
   constructor(target: VolumeTarget) {
@@ -61,7 +63,7 @@ export class SyncedTarget implements VolumeTarget {
 
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
     const write = () => this.#target.write(offset, from, options);
-    return options?.durable === true ? this.#sync(write) : write();
+    return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult> {
@@ -70,12 +72,12 @@ export class SyncedTarget implements VolumeTarget {
 
   writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult> {
     const write = () => this.#target.writeBatch(ops, options);
-    return options?.durable === true ? this.#sync(write) : write();
+    return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   async flush(options?: FlushOptions): Promise<void> {
-    await this.#sync(() => this.#target.flush(options));
-    await Promise.allSettled(this.#syncing);
+    await this.#run(this.#flushing, () => this.#target.flush(options));
+    await Promise.allSettled([...this.#flushing, ...this.#writing]);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -91,16 +93,23 @@ export class SyncedTarget implements VolumeTarget {
     return this.#target.close();
   }
 
-  async #sync<T>(run: () => Promise<T>): Promise<T> {
-    const syncing = run().catch((error: unknown) => {
+  async #writeDurably<T>(write: () => Promise<T>): Promise<T> {
+    const result = await this.#run(this.#writing, write);
+    if (this.#flushing.size > 0) await Promise.allSettled(this.#flushing);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    return result;
+  }
+
+  async #run<T>(others: Set<Promise<unknown>>, sync: () => Promise<T>): Promise<T> {
+    const syncing = sync().catch((error: unknown) => {
       if (!isHarmless(error)) this.#failure ??= { error };
       throw error;
     });
-    this.#syncing.add(syncing);
+    others.add(syncing);
     try {
       return await syncing;
     } finally {
-      this.#syncing.delete(syncing);
+      others.delete(syncing);
     }
   }
 }

@@ -73,6 +73,25 @@ it('a flush waits for a durable write beside it, which may have been told of the
   expect(ends.sort()).toEqual(['flush rejected', 'write rejected']);
 });
 
+it('a durable write acknowledges nothing that a flush beside it has lost', async () => {
+  let failed = 0;
+  for (let round = 0; round < 300; round++) {
+    world.crash('none');
+    drive.medium.overwrite(0, new Uint8Array(2048));
+    target = new SyncedTarget(drive.open());
+    const write = target.write(0, new Uint8Array(2048).fill(2), { durable: true }).then(
+      () => true,
+      () => false,
+    );
+    await world.turns.pass(1 + (round % 4));
+    drive.failNext('flush');
+    await target.flush().catch(() => undefined);
+    if (!(await write)) failed++;
+    else expect(drive.medium.durable(0, 2048).every((byte) => byte === 2)).toBe(true);
+  }
+  expect(failed).toBeGreaterThan(20);
+});
+
 it('a flush that succeeds does so beside durable writes that do', async () => {
   await target.write(0, new Uint8Array(512).fill(1));
   const write = target.write(512, new Uint8Array(512).fill(2), { durable: true });

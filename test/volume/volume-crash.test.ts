@@ -400,13 +400,14 @@ class Machine {
 }
 
 it(`a volume keeps its promises through ${CRASHES_ASKED} crashes`, async () => {
-  const random = new Random();
+  const seeds = new Random();
   const rounds = Math.ceil(CRASHES_ASKED / CRASHES_EACH);
   for (let round = 0; round < rounds; round++) {
+    const random = seeds.fork();
     const machine = new Machine(random.fork());
     const { world, data, sidecar } = machine.volume;
     const check = () => {
-      expect(machine.errors, `round ${round}`).toEqual([]);
+      expect(machine.errors, `round ${round}, ${random.seed}`).toEqual([]);
     };
     const marks = machine.checkMarked.bind(machine);
     machine.checkMarked = () => undefined; // nothing is there yet
@@ -449,7 +450,7 @@ it(`a volume keeps its promises through ${CRASHES_ASKED} crashes`, async () => {
       check();
     }
   }
-  console.log(`seed ${random.seed}: ${JSON.stringify(seen)}`);
+  console.log(`seed ${seeds.seed}: ${JSON.stringify(seen)}`);
   if (CRASHES_ASKED >= 300) {
     for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(5);
   }
