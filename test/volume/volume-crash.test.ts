@@ -442,6 +442,7 @@ it(`a volume keeps its promises through ${CRASHES_ASKED} crashes`, async () => {
       if (random.below(3) === 0) data.faults.interrupt = 0.5;
       if (random.below(6) === 0) data.faults.flush = 0.02;
       if (random.below(6) === 0) sidecar.faults.write = 0.005;
+      if (random.below(6) === 0) sidecar.faults.flush = 0.01;
       void machine.work(volume).catch((error: unknown) => machine.wrong(String(error)));
       await world.turns.pass(20 + random.below(random.below(3) === 0 ? 600 : 150));
       if (volume.status().state === 'failed') seen.failedVolumes++;
