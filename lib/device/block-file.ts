@@ -81,7 +81,7 @@ export class BlockFile implements BlockTarget {
     this.#opened = opened;
     this.#blockSize = opened.alignment;
     this.#flushes = new Flushes(host.scheduler, this.#ref);
-    this.#transfers = new Transfers(host, this.#ref, opened.alignment);
+    this.#transfers = new Transfers(host, this.#ref, this.#flushes, opened.alignment);
   }
 
   /** Offsets and lengths must be multiples of it; 1 for a file opened with `direct: false`. */

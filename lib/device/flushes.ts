@@ -1,8 +1,17 @@
-// The flushes of one file. Concurrent ones join: at most one runs and one waits, which covers all that had resolved before it
-// begins.
+// The flushes and durable writes of one file. Concurrent flushes join: at most one runs and one waits, which covers all that had
+// resolved before it begins.
 //
 //   flush ─▶ none runs: it runs
 //            one runs:  it waits, and all that come meanwhile wait with it
+//
+// Linux tells of lost data once, to whoever asks first:
+//
+//   write A ── resolved                   lost, and told of once: to D
+//        flush F ──────────────────────────────── goes well: nothing is left to be told
+//              durable write D ────────── EIO
+//
+// So a flush that went well waits for the durable writes under way at that moment, and a durable write for the flush: if anything else
+// has failed by then, so have they.
 
 import { RingboltError, type ErrorDetails } from '../errors.js';
 import { OpKind } from '../native.js';
@@ -15,6 +24,9 @@ export class Flushes {
   readonly #file: FileRef;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** The operation of the one that runs. */
+  #operation: Promise<number> | undefined;
+  readonly #durableWrites = new Set<Promise<unknown>>();
 
   constructor(scheduler: Scheduler, file: FileRef) {
     this.#scheduler = scheduler;
@@ -32,6 +44,20 @@ export class Flushes {
     };
     this.#next = this.#running.then(startNext, startNext);
     return this.#next;
+  }
+
+  /** `write`: a durable write, or a batch of them, that has begun; `tells`: whether its result tells of failures itself. */
+  async confirm<T>(write: Promise<T>, tells: (result: T) => boolean): Promise<T> {
+    this.#durableWrites.add(write);
+    let result: T;
+    try {
+      result = await write;
+    } finally {
+      this.#durableWrites.delete(write);
+    }
+    if (this.#operation !== undefined) await Promise.allSettled([this.#operation]);
+    if (!tells(result)) checkDurable(this.#file);
+    return result;
   }
 
   async whenIdle(): Promise<void> {
@@ -54,7 +80,14 @@ export class Flushes {
     op.file = this.#file;
     op.ioClass = ioClass;
     op.sink = promiseSink;
-    await scheduler.submitForPromise(op);
+    this.#operation = scheduler.submitForPromise(op);
+    try {
+      await this.#operation;
+    } finally {
+      this.#operation = undefined;
+    }
+    if (this.#durableWrites.size > 0) await Promise.allSettled(this.#durableWrites);
+    checkDurable(this.#file);
   }
 }
 

@@ -21,7 +21,7 @@ import {
 } from './block-checksums.js';
 import type { BatchResult, Transfer, WriteBatchOptions, WriteOptions } from './block-target.js';
 import type { Copier } from './copier.js';
-import { checkDurable } from './flushes.js';
+import { checkDurable, type Flushes } from './flushes.js';
 import { BATCH_OPTIONS, READ_OPTIONS, readModes, WRITE_OPTIONS, type Modes } from './io-modes.js';
 import { Batch, promiseSink } from './sinks.js';
 import type { Staging } from './staging.js';
@@ -53,11 +53,13 @@ interface Part extends Extent {
 export class Transfers {
   readonly #host: TransferHost;
   readonly #file: FileRef;
+  readonly #flushes: Flushes;
   readonly #blockSize: number;
 
-  constructor(host: TransferHost, file: FileRef, blockSize: number) {
+  constructor(host: TransferHost, file: FileRef, flushes: Flushes, blockSize: number) {
     this.#host = host;
     this.#file = file;
+    this.#flushes = flushes;
     this.#blockSize = blockSize;
   }
 
@@ -78,9 +80,8 @@ export class Transfers {
       const interrupts = beginInterrupt(modes.signal, modes.timeoutMs);
       if (place !== undefined) beginMismatches(place.plan);
       const way: Way = { modes, interrupts, place };
-      if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, way);
-      if (this.#host.staging !== undefined) return this.#stage(kind, offset, memory, way);
-      return this.#submit(kind, offset, memory, way);
+      const begun = this.#begin(kind, offset, memory, way);
+      return modes.flags === 0 ? begun : this.#flushes.confirm(begun, () => false);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -122,10 +123,17 @@ export class Transfers {
         }
       }
       interrupts?.delete(batch);
-      return batch.promise;
+      if (modes.flags === 0) return batch.promise;
+      return this.#flushes.confirm(batch.promise, ({ errors }) => errors.size > 0);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #begin(kind: TransferKind, offset: number, memory: Part['memory'], way: Way): Promise<number> {
+    if (!(memory instanceof Lease)) return this.#copy(kind, offset, memory, way);
+    if (this.#host.staging !== undefined) return this.#stage(kind, offset, memory, way);
+    return this.#submit(kind, offset, memory, way);
   }
 
   #submit(kind: TransferKind, offset: number, lease: Lease, way: Way): Promise<number> {
