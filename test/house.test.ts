@@ -28,7 +28,7 @@ function edges(
 
 // Ground to top. A file may import from its own room, and from rooms on floors below its own.
 const TYPESCRIPT_FLOORS = [
-  ['errors', 'interrupt', 'native', 'secret', 'validate'],
+  ['errors', 'interrupt', 'joined-runs', 'native', 'secret', 'validate'],
   ['topology', 'memory', 'metrics', 'checksum'],
   ['schedule'],
   ['device'],

@@ -1,8 +1,4 @@
-// The flushes and durable writes of one file. Concurrent flushes join: at most one runs and one waits, which covers all that had
-// resolved before it begins.
-//
-//   flush ─▶ none runs: it runs
-//            one runs:  it waits, and all that come meanwhile wait with it
+// The flushes and durable writes of one file. Concurrent flushes join; one covers all that had resolved before it begins.
 //
 // Linux tells of lost data once, to whoever asks first:
 //
@@ -14,6 +10,7 @@
 // has failed by then, so have they.
 
 import { RingboltError, type ErrorDetails } from '../errors.js';
+import { JoinedRuns } from '../joined-runs.js';
 import { OpKind } from '../native.js';
 import type { FileRef } from '../schedule/operation.js';
 import type { Scheduler } from '../schedule/scheduler.js';
@@ -22,8 +19,7 @@ import { promiseSink } from './sinks.js';
 export class Flushes {
   readonly #scheduler: Scheduler;
   readonly #file: FileRef;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  readonly #runs = new JoinedRuns<void>();
   /** The operation of the one that runs. */
   #operation: Promise<number> | undefined;
   readonly #durableWrites = new Set<Promise<unknown>>();
@@ -35,15 +31,7 @@ export class Flushes {
 
   /** `ioClass`: of the flush that this call begins, if it begins one. */
   join(ioClass: number): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    if (this.#running === undefined) return this.#start(ioClass);
-    // The one that runs began before this call, so it does not cover all that it must.
-    const startNext = () => {
-      this.#next = undefined;
-      return this.#start(ioClass);
-    };
-    this.#next = this.#running.then(startNext, startNext);
-    return this.#next;
+    return this.#runs.join(() => this.#run(ioClass));
   }
 
   /** `write`: a durable write, or a batch of them, that has begun; `tells`: whether its result tells of failures itself. */
@@ -60,15 +48,8 @@ export class Flushes {
     return result;
   }
 
-  async whenIdle(): Promise<void> {
-    await Promise.allSettled([this.#running, this.#next]);
-  }
-
-  #start(ioClass: number): Promise<void> {
-    this.#running = this.#run(ioClass).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+  whenIdle(): Promise<void> {
+    return this.#runs.whenIdle();
   }
 
   async #run(ioClass: number): Promise<void> {
