@@ -54,13 +54,6 @@ std::string WhyNoHugetlb(const ArenaLayout& layout, const PartInfo& part) {
 
 }  // namespace
 
-Status Arena::Create(const ArenaOptions& options, std::shared_ptr<Arena>* arena) {
-  ArenaLayout layout;
-  layout.parts.push_back({.bytes = options.bytes});
-  layout.huge_pages = options.huge_pages ? HugePages::kAuto : HugePages::kOff;
-  return Create(layout, arena);
-}
-
 Status Arena::Create(const ArenaLayout& layout, std::shared_ptr<Arena>* arena) {
   RB_CHECK(!layout.parts.empty());
   std::shared_ptr<Arena> made;

@@ -49,12 +49,6 @@ struct ArenaLayout {
   // NOLINTEND(readability-redundant-member-init)
 };
 
-// One part anywhere, and no room for large leases.
-struct ArenaOptions {
-  size_t bytes = 0;
-  bool huge_pages = true;
-};
-
 enum class PageKind : uint8_t { kPlain, kTransparent, kHugetlb };
 enum class NodeBinding : uint8_t {
   kNone,       // not asked for, or the kernel refused
@@ -79,7 +73,6 @@ class Arena {
  public:
   // Maps and populates; takes some 20 ms for 64 MiB, so not for the JavaScript thread.
   static Status Create(const ArenaLayout& layout, std::shared_ptr<Arena>* arena);
-  static Status Create(const ArenaOptions& options, std::shared_ptr<Arena>* arena);
 
   ~Arena();
   Arena(const Arena&) = delete;

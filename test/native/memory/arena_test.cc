@@ -96,7 +96,7 @@ class HugetlbPages {
 
 TEST_CASE("Arena: aligned to huge pages and writable from end to end") {
   std::shared_ptr<Arena> arena;
-  REQUIRE(Arena::Create({.bytes = size_t{4} << 20}, &arena).ok());
+  REQUIRE(Arena::Create({.parts = {{.bytes = size_t{4} << 20}}}, &arena).ok());
   CHECK(reinterpret_cast<uintptr_t>(arena->base()) % (size_t{2} << 20) == 0);
   CHECK(arena->bytes() == size_t{4} << 20);
   CHECK(arena->huge_bytes() <= arena->bytes());
@@ -106,7 +106,9 @@ TEST_CASE("Arena: aligned to huge pages and writable from end to end") {
 
 TEST_CASE("Arena: memory beside it faults, and a forked child does not have it at all") {
   std::shared_ptr<Arena> arena;
-  REQUIRE(Arena::Create({.bytes = size_t{2} << 20, .huge_pages = false}, &arena).ok());
+  REQUIRE(
+      Arena::Create({.parts = {{.bytes = size_t{2} << 20}}, .huge_pages = HugePages::kOff}, &arena)
+          .ok());
   CHECK(WriteFaults(arena->base() - 1));
   CHECK(WriteFaults(arena->base() + arena->bytes()));
   CHECK(WriteFaults(arena->base()));
@@ -114,7 +116,8 @@ TEST_CASE("Arena: memory beside it faults, and a forked child does not have it a
 
 TEST_CASE("Arena: more memory than there is address space is an error, not a crash") {
   std::shared_ptr<Arena> arena;
-  const Status status = Arena::Create({.bytes = size_t{1} << 47, .huge_pages = false}, &arena);
+  const Status status =
+      Arena::Create({.parts = {{.bytes = size_t{1} << 47}}, .huge_pages = HugePages::kOff}, &arena);
   CHECK_FALSE(status.ok());
   CHECK(status.error() == ENOMEM);
   CHECK(arena == nullptr);

@@ -10,7 +10,8 @@ namespace ringbolt::test {
 
 void QueueHarness::MakeParts() {
   std::shared_ptr<Arena> arena;
-  REQUIRE(Arena::Create(ArenaOptions{.bytes = size_t{4} << 20, .huge_pages = false}, &arena).ok());
+  const ArenaLayout layout{.parts = {{.bytes = size_t{4} << 20}}, .huge_pages = HugePages::kOff};
+  REQUIRE(Arena::Create(layout, &arena).ok());
   pool_ = std::make_shared<BufferPool>(arena, std::vector<uint32_t>{4096, 65536, 1U << 20});
   files_ = std::make_shared<FileTable>(16);
 }
