@@ -9,7 +9,10 @@ const POOL = 64 * MIB;
 
 /** V8's young generation grows by megabytes when it likes: here it does not. */
 function measure<T>(what: string): Promise<T> {
-  return runForJson<T>('memory/programs/footprint.cjs', { node: ['--expose-gc', '--max-semi-space-size=1'], args: [what] });
+  return runForJson<T>('memory/programs/footprint.cjs', {
+    node: ['--expose-gc', '--max-semi-space-size=1'],
+    args: [what],
+  });
 }
 
 it('an engine takes its pool and less than 8 MiB besides, 1.2 KiB a slab, and half of it after a trim', async () => {
