@@ -8,7 +8,6 @@
 import { SyncedTarget, type VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
 import { ringboltError } from '../errors.js';
-import { SECRET } from '../secret.js';
 import { BlockData } from './block-data.js';
 import { BlockTags } from './block-tags.js';
 import { newNonce, VolumeCore } from './core.js';
@@ -19,10 +18,9 @@ import type { Bitmap } from './format/bitmap.js';
 import { Generations, RESERVED_AHEAD } from './generations.js';
 import { BITMAP_SECTORS, shapeOf } from './geometry.js';
 import { RangeLocks } from './range-locks.js';
-import { dirtyRegions, recover, type RecoveryProgress } from './recovery.js';
+import { dirtyRegions, recover, type RecoveryProgress, type RecoveryReport } from './recovery.js';
 import { createSidecar, Sidecar } from './sidecar.js';
 import { TagCache } from './tag-cache.js';
-import { Volume } from './volume.js';
 
 export interface CreateVolumeOptions {
   readonly data: VolumeTarget;
@@ -76,12 +74,25 @@ function checkUnits({ path, blockSize: unit }: VolumeTarget, blockSize: number, 
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `${text}: try direct: false`, { path });
 }
 
+export interface OpenedVolume {
+  readonly core: VolumeCore;
+  readonly sidecar: Sidecar;
+  /** Undefined for a volume that is only read. */
+  readonly epochs: Epochs | undefined;
+  readonly recovery: RecoveryReport | undefined;
+  readonly changedWhileClosed: boolean;
+  readonly truncated: boolean;
+  /** What the superblock is to say after a clean close: generations, and what the data file is then. */
+  readonly nextGeneration: () => number;
+  readonly identify: (() => Promise<FileIdentity>) | undefined;
+}
+
 /**
- * Opens a volume; its targets are its own from then on, but are not closed if this rejects.
+ * Opens what a volume is made of; its targets are its own from then on, but are not closed if this rejects.
  *
  * @throws `ERR_RINGBOLT_FORMAT`, `ERR_RINGBOLT_UNSUPPORTED`, and what reading and writing do
  */
-export async function openVolume(options: OpenVolumeOptions): Promise<Volume> {
+export async function openParts(options: OpenVolumeOptions): Promise<OpenedVolume> {
   const sidecar = await Sidecar.open(new SyncedTarget(options.sidecar));
   const opening = new Opening({ ...options, data: new SyncedTarget(options.data) }, sidecar);
   return options.access === 'read' ? opening.forReading() : opening.forWriting();
@@ -110,12 +121,12 @@ class Opening {
     this.#tags = new BlockTags(cache, sidecar.geometry, current, this.#data.seed);
   }
 
-  async forReading(): Promise<Volume> {
+  async forReading(): Promise<OpenedVolume> {
     const { geometry } = this.#sidecar;
     const bitmaps = await this.#sidecar.readBitmaps();
     const suspects = dirtyRegions(bitmaps, geometry.regionCount);
     this.#core = this.#makeCore({ dirty: undefined, generations: undefined, suspects });
-    return this.#makeVolume({
+    return this.#opened({
       epochs: undefined,
       recovery: undefined,
       changedWhileClosed: await this.#isChanged(),
@@ -123,7 +134,7 @@ class Opening {
     });
   }
 
-  async forWriting(): Promise<Volume> {
+  async forWriting(): Promise<OpenedVolume> {
     const { data, maxDirtyBytes = 2 ** 30, epochMs: intervalMs = 10_000 } = this.#options;
     const { timer = systemTimer, onProgress } = this.#options;
     const sidecar = this.#sidecar;
@@ -155,7 +166,7 @@ class Opening {
       epochs.note();
     };
     const nextGeneration = () => generations.next;
-    return this.#makeVolume({ epochs, recovery, changedWhileClosed, nextGeneration });
+    return this.#opened({ epochs, recovery, changedWhileClosed, nextGeneration });
   }
 
   /** Rule 13, and generations: none was used from the reservation on, and there is a new one before any of these is. */
@@ -213,19 +224,16 @@ class Opening {
     });
   }
 
-  #makeVolume(
-    parts: Pick<
-      ConstructorParameters<typeof Volume>[1],
-      'epochs' | 'recovery' | 'changedWhileClosed' | 'nextGeneration'
-    >,
-  ): Volume {
-    return new Volume(SECRET, {
+  #opened(
+    parts: Pick<OpenedVolume, 'epochs' | 'recovery' | 'changedWhileClosed' | 'nextGeneration'>,
+  ): OpenedVolume {
+    return {
       ...parts,
       core: this.#core!,
       sidecar: this.#sidecar,
       truncated: this.#options.data.size < this.#sidecar.geometry.dataBytes,
       identify: this.#options.identify,
-    });
+    };
   }
 }
 

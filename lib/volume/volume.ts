@@ -16,16 +16,15 @@ import type {
 } from '../device/block-target.js';
 import { closedError, ringboltError } from '../errors.js';
 import { leases, type Lease } from '../memory/lease.js';
-import { checkSecret } from '../secret.js';
+import { checkSecret, SECRET } from '../secret.js';
 import { checkInteger, invalidType, outOfRange } from '../validate.js';
 import { runBatch } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
 import type { Extent, VolumeCore } from './core.js';
 import type { Epochs } from './epochs.js';
-import type { FileIdentity } from './format/superblock.js';
+import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import { VolumeReader } from './reader.js';
 import type { RecoveryReport } from './recovery.js';
-import type { Sidecar } from './sidecar.js';
 import type { TagCacheStats } from './tag-cache.js';
 import { VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
 
@@ -51,19 +50,6 @@ export interface VolumeStatus {
   readonly readsRepeated: number;
   /** Blocks that were found to be damaged. */
   readonly blocksDamaged: number;
-}
-
-export interface OpenedVolume {
-  readonly core: VolumeCore;
-  readonly sidecar: Sidecar;
-  /** Undefined for a volume that is only read. */
-  readonly epochs: Epochs | undefined;
-  readonly recovery: RecoveryReport | undefined;
-  readonly changedWhileClosed: boolean;
-  readonly truncated: boolean;
-  /** What the superblock is to say after a clean close: generations, and what the data file is then. */
-  readonly nextGeneration: () => number;
-  readonly identify: (() => Promise<FileIdentity>) | undefined;
 }
 
 /** Its targets are its own, and closed with it. Made by {@link openVolume}. */
@@ -276,6 +262,15 @@ export class Volume {
     const bytes = Math.max(0, Math.min(length, size - offset));
     return { offset, bytes, first: offset / blockSize, count: Math.ceil(bytes / blockSize) };
   }
+}
+
+/**
+ * Opens a volume on two targets; they are its own from then on, but are not closed if this rejects.
+ *
+ * @throws `ERR_RINGBOLT_FORMAT`, `ERR_RINGBOLT_UNSUPPORTED`, and what reading and writing do
+ */
+export async function openVolume(options: OpenVolumeOptions): Promise<Volume> {
+  return new Volume(SECRET, await openParts(options));
 }
 
 function checkNoChecksum({ checksum }: IoOptions): void {

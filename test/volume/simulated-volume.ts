@@ -1,8 +1,8 @@
 // A volume on two simulated drives, and blocks that say what they are.
 
-import { createVolume, openVolume, type OpenVolumeOptions } from '../../dist/lib/volume/open.js';
+import { createVolume, type OpenVolumeOptions } from '../../dist/lib/volume/open.js';
 import { Geometry, planLayout, shapeOf, TAGS_PER_PAGE } from '../../dist/lib/volume/geometry.js';
-import type { Volume } from '../../dist/lib/volume/volume.js';
+import { openVolume, type Volume } from '../../dist/lib/volume/volume.js';
 import type { Random } from '../support/random.js';
 import { SimulatedWorld, type SimulatedDrive } from './simulated-drive.js';
 import { SECTOR } from './simulated-medium.js';
