@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { blockFiles, type BlockFile, type FileHost } from '../device/block-file.js';
 import { Copier } from '../device/copier.js';
+import { withLockOwner } from '../device/lock-owner.js';
 import {
   checkChecksumOptions,
   checkHashable,
@@ -193,7 +194,7 @@ export class Engine {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
    * @throws `ERR_RINGBOLT_OVERLOADED` if 1024 files are being opened, `ERR_RINGBOLT_TIMEOUT` if the engine gave up meanwhile
-   * @throws `ERR_RINGBOLT_BUSY` if somebody else holds a conflicting lock
+   * @throws `ERR_RINGBOLT_BUSY` if somebody else holds a conflicting lock; the message names the process, where that can be seen
    * @throws `ERR_RINGBOLT_UNSUPPORTED` for what is neither, and where `direct: true` cannot be had
    * @throws the operating system's code: `ENOENT`, `EACCES`, `EISDIR`, `ENFILE` (more than `maxFiles`), ...
    */
@@ -207,7 +208,7 @@ export class Engine {
     this.#opening++;
     try {
       const opened = await untilInterrupted(this.#native.openFile(request), this.#openings);
-      if (isFailure(opened)) throw systemError(opened, { path });
+      if (isFailure(opened)) throw systemError(await withLockOwner(opened, path), { path });
       const node = await this.#fileNodes?.nodeOf(path);
       const file = blockFiles.create(this.#host, path, { opened, node });
       this.#files.add(file);

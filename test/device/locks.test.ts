@@ -16,7 +16,11 @@ it('a file: one writer or many readers, within an engine and between engines', a
   const [one, two] = [await startEngine(), await startEngine()];
   const writer = await one.open(name, EXCLUSIVE);
   for (const engine of [one, two]) {
-    await expect(engine.open(name, EXCLUSIVE)).rejects.toMatchObject({ ...BUSY, path: name });
+    await expect(engine.open(name, EXCLUSIVE)).rejects.toMatchObject({
+      ...BUSY,
+      path: name,
+      message: expect.stringContaining(`conflicting lock: process ${process.pid} (`) as string,
+    });
     await expect(engine.open(name, { lock: 'shared' })).rejects.toMatchObject(BUSY);
     await (await engine.open(name)).close(); // who does not lock is not refused
   }
