@@ -32,6 +32,18 @@ export type { WaitOptions } from './interrupt.js';
 export type { IoClass } from './schedule/operation.js';
 export type { RateLimit } from './schedule/rate-limiter.js';
 export type { EngineLimits } from './schedule/scheduler.js';
+export { Volume } from './volume/volume.js';
+export type { VolumeStatus } from './volume/volume.js';
+export type {
+  VolumeCreateOptions,
+  VolumeOpenOptions,
+  VolumePlace,
+  VolumeProtectOptions,
+  VolumeSettings,
+} from './volume/options.js';
+export type { RecoveryProgress, RecoveryReport } from './volume/recovery.js';
+export type { TagCacheStats } from './volume/tag-cache.js';
+export type { Stability, VolumeWriteOptions } from './volume/writer.js';
 export { checksum } from './checksum/checksum.js';
 export type { Checksum } from './checksum/checksum.js';
 export type { ChecksumHasher } from './checksum/hashers.js';

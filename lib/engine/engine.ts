@@ -17,6 +17,7 @@ import {
 } from '../device/memory-hasher.js';
 import { Batch, promiseSink } from '../device/sinks.js';
 import { Staging } from '../device/staging.js';
+import type { StreamSource } from '../device/streams/source.js';
 import { closedError, ringboltError, systemError, systemErrorReason } from '../errors.js';
 import { Lease } from '../memory/lease.js';
 import { pools, type BufferPool, type PoolLayout } from '../memory/pool.js';
@@ -74,6 +75,16 @@ interface Parts {
   readonly fileNodes: FileNodes | undefined;
 }
 
+/** For what is built on an engine's files. */
+interface EngineAccess {
+  is(value: unknown): value is Engine;
+  /** `close` is called when the engine closes, before its files are closed, unless the function that this returns was called first. */
+  addDependent(engine: Engine, close: () => Promise<unknown>): () => void;
+  streamParts(engine: Engine): Pick<StreamSource, 'pool' | 'budget'>;
+}
+
+export let engines: EngineAccess;
+
 /** Queues, memory and files. Made by {@link Engine.start}. */
 export class Engine {
   readonly #native: NativeEngine;
@@ -81,6 +92,7 @@ export class Engine {
   readonly #copier: Copier;
   readonly #staging: Staging | undefined;
   readonly #files = new Set<BlockFile>();
+  readonly #dependents = new Set<() => Promise<unknown>>();
   /** If it matters on which node a file is. */
   readonly #fileNodes: FileNodes | undefined;
   readonly #host: FileHost;
@@ -399,6 +411,7 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
+    const ended = await Promise.allSettled([...this.#dependents].map((close) => close()));
     pools.close(this.#pool, closedError('engine'));
     if (this.#opening > 0) {
       await new Promise<void>((resolve) => {
@@ -410,7 +423,8 @@ export class Engine {
     const closed = await Promise.allSettled([...this.#files].map((file) => file.close()));
     await this.#scheduler.whenIdle();
     this.#closed.abort();
-    for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason;
+    for (const outcome of [...ended, ...closed])
+      if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   #abandon(reason: Error): void {
@@ -432,6 +446,18 @@ export class Engine {
         examples: this.#scheduler.describe(count),
       }),
     });
+  }
+
+  static {
+    engines = {
+      is: (value): value is Engine =>
+        typeof value === 'object' && value !== null && #native in value,
+      addDependent(engine, close) {
+        engine.#dependents.add(close);
+        return () => engine.#dependents.delete(close);
+      },
+      streamParts: (engine) => ({ pool: engine.#pool, budget: engine.#copier.budget }),
+    };
   }
 }
 

@@ -73,7 +73,7 @@ export function isPowerOfTwo(value: number): boolean {
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
-function checkBlockSize(name: string, value: unknown): asserts value is number {
+export function checkBlockSize(name: string, value: unknown): asserts value is number {
   checkInteger(name, value, MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
   if (!isPowerOfTwo(value)) throw outOfRange(name, 'a power of two', value);
 }

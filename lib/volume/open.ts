@@ -32,6 +32,8 @@ export interface CreateVolumeOptions {
   readonly algorithm?: ChecksumName;
   /** `'zeros'`: the data is zeroed. `'unknown'`: it stays as it is, and each block is unverified until it is written. */
   readonly contents: NeverWritten;
+  /** It is zeros already. Default false. */
+  readonly zeroed?: boolean;
 }
 
 export interface OpenVolumeOptions {
@@ -49,7 +51,7 @@ export interface OpenVolumeOptions {
   readonly maxWaiting?: number;
   readonly onProgress?: (progress: RecoveryProgress) => void;
   /** Rule 12: what the data file is now. */
-  readonly identify?: () => Promise<FileIdentity>;
+  readonly identify?: () => Promise<FileIdentity | undefined>;
   readonly timer?: Timer;
   /** Reserved at a time. */
   readonly generationsAhead?: number;
@@ -57,10 +59,11 @@ export interface OpenVolumeOptions {
 
 /** Makes a volume of `data`, as large as that is, and closes neither. */
 export async function createVolume(options: CreateVolumeOptions): Promise<void> {
-  const { data, sidecar, blockSize = 4096, algorithm = 'crc64nvme', contents } = options;
+  const { data, sidecar, blockSize = 4096, algorithm = 'crc64nvme' } = options;
+  const { contents, zeroed = false } = options;
   const shape = shapeOf(data.size, blockSize);
   checkUnits(data, blockSize, shape.lastBlockBytes);
-  if (contents === 'zeros') {
+  if (contents === 'zeros' && !zeroed) {
     await data.writeZeroes(0, data.size);
     await data.flush();
   }
@@ -84,7 +87,7 @@ export interface OpenedVolume {
   readonly truncated: boolean;
   /** What the superblock is to say after a clean close: generations, and what the data file is then. */
   readonly nextGeneration: () => number;
-  readonly identify: (() => Promise<FileIdentity>) | undefined;
+  readonly identify: (() => Promise<FileIdentity | undefined>) | undefined;
 }
 
 /**

@@ -85,7 +85,11 @@ export class VolumeReader {
   async #attempt(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
     const { tags, data } = this.#core;
     const { first, count, offset } = extent;
-    const sums = new BigUint64Array(count);
+    const { length } = leases.is(into) ? into.buffer : into;
+    // As long as what is asked of the target, which may be more than there is.
+    const sums = new BigUint64Array(
+      Math.max(count, Math.ceil(length / this.#core.geometry.blockSize)),
+    );
     const checksum = data.checksums(first, sums);
     const claims = tags.claims(first, count);
     claims.catch(() => undefined); // until the memory is not written to any more

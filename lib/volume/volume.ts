@@ -6,30 +6,47 @@
 //
 // One thread. Every failure, wrong arguments included, arrives as a rejection.
 
+import type { Readable, Writable } from 'node:stream';
 import type {
   BatchResult,
+  BlockTarget,
   FlushOptions,
   IoOptions,
   ReadBatchOptions,
   Transfer,
   WriteBatchOptions,
 } from '../device/block-target.js';
+import type { ChecksumName } from '../checksum/names.js';
+import { leases as leaseStream } from '../device/streams/leases.js';
+import type { StreamOptions, WritableOptions } from '../device/streams/options.js';
+import { readable } from '../device/streams/readable.js';
+import type { StreamSource } from '../device/streams/source.js';
+import { writable } from '../device/streams/writable.js';
+import { engines, type Engine } from '../engine/engine.js';
 import { closedError, ringboltError } from '../errors.js';
+import { beginWait, type WaitOptions } from '../interrupt.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
 import { checkInteger, invalidType, outOfRange } from '../validate.js';
 import { runBatch } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
+import { createByPath, openByPath, protectByPath, sidecarBytes } from './by-path.js';
 import type { Extent, VolumeCore } from './core.js';
 import type { Epochs } from './epochs.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
+import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
 import { VolumeReader } from './reader.js';
 import type { RecoveryReport } from './recovery.js';
 import type { TagCacheStats } from './tag-cache.js';
 import { VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
 
 export interface VolumeStatus {
+  /** 32 hexadecimal digits. */
   readonly uuid: string;
+  /** Path of the sidecar, and its bytes. */
+  readonly metaPath: string;
+  readonly metaBytes: number;
+  readonly algorithm: ChecksumName;
   readonly state: 'open' | 'read-only' | 'failed' | 'closed';
   /** Rule 8: what it failed with. */
   readonly failure: unknown;
@@ -53,7 +70,7 @@ export interface VolumeStatus {
 }
 
 /** Its targets are its own, and closed with it. Made by {@link openVolume}. */
-export class Volume {
+export class Volume implements BlockTarget {
   readonly #opened: OpenedVolume;
   readonly #core: VolumeCore;
   readonly #reader: VolumeReader;
@@ -62,13 +79,68 @@ export class Volume {
   #onIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
+  readonly #streams: Omit<StreamSource, 'target'> | undefined;
+  readonly #forget: (() => void) | undefined;
+
   /** @internal */
-  constructor(secret: symbol, opened: OpenedVolume) {
+  constructor(secret: symbol, opened: OpenedVolume, engine?: Engine) {
     checkSecret(secret);
     this.#opened = opened;
     this.#core = opened.core;
     this.#reader = new VolumeReader(opened.core);
     this.#writer = new VolumeWriter(opened.core);
+    if (engine === undefined) return;
+    this.#streams = engines.streamParts(engine);
+    this.#forget = engines.addDependent(engine, () => this.close());
+  }
+
+  /**
+   * Makes a new file of `options.size` bytes, all zeros, and a sidecar for it; or zeroes a device. Opens it.
+   *
+   * @throws `EEXIST` if there is such a file or sidecar, `ENOSPC` before anything is made, and what {@link open} does
+   */
+  static async create(engine: Engine, path: string, options: VolumeCreateOptions): Promise<Volume> {
+    return new Volume(SECRET, await createByPath(engine, path, options), engine);
+  }
+
+  /**
+   * Makes a sidecar for a file or device that is there, and opens it as a volume. Data stays as it is.
+   *
+   * @throws `EEXIST` if there is a sidecar, `ENOSPC` before anything is made, and what {@link open} does
+   */
+  static async protect(
+    engine: Engine,
+    path: string,
+    options: VolumeProtectOptions = {},
+  ): Promise<Volume> {
+    return new Volume(SECRET, await protectByPath(engine, path, options), engine);
+  }
+
+  /**
+   * Opens a volume; if it was not closed the last time, it is recovered first: `status().recovery` says what was found. Closed before its
+   * engine is, if nobody does.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_CLOSED`
+   * @throws `ERR_RINGBOLT_BUSY` if somebody has it open; the message names the process, where that can be seen
+   * @throws `ERR_RINGBOLT_FORMAT` if the sidecar is none, and nothing was written
+   * @throws `ERR_RINGBOLT_UNSUPPORTED` for a sidecar in memory, and for data whose units are larger than its blocks
+   * @throws the operating system's code: `ENOENT`, `EACCES`, `EIO`, ...
+   */
+  static async open(
+    engine: Engine,
+    path: string,
+    options: VolumeOpenOptions = {},
+  ): Promise<Volume> {
+    return new Volume(SECRET, await openByPath(engine, path, options), engine);
+  }
+
+  /**
+   * Bytes that a sidecar takes for so many bytes of data: 0.4 % of them with blocks of 4 KiB, 0.026 % with 64 KiB, and 1 MiB.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  static sidecarBytes(dataBytes: number, blockSize = 4096): number {
+    return sidecarBytes(dataBytes, blockSize);
   }
 
   get path(): string {
@@ -91,6 +163,9 @@ export class Volume {
     const running = failure === undefined ? open : 'failed';
     return {
       uuid: Buffer.from(sidecar.superblocks.current.uuid).toString('hex'),
+      metaPath: sidecar.target.path,
+      metaBytes: this.#core.geometry.sidecarBytes,
+      algorithm: sidecar.superblocks.current.algorithm,
       state: this.#closing === undefined ? running : 'closed',
       failure: failure?.error,
       recovery,
@@ -154,13 +229,43 @@ export class Volume {
     return this.#run(() => this.#core.flushData(options));
   }
 
-  /** What is read there afterwards is undefined until it is written again. */
-  discard(offset: number, length: number): Promise<void> {
-    return this.#inPieces(offset, length, (extent) => this.#writer.discard(extent));
+  /**
+   * Gives up the contents of a range: what is read there afterwards is undefined, and not verified, until it is written again. Ended
+   * early, a part of the range is.
+   */
+  discard(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
+    return this.#inPieces(offset, length, options, (extent) => this.#writer.discard(extent));
   }
 
-  writeZeroes(offset: number, length: number): Promise<void> {
-    return this.#inPieces(offset, length, (extent) => this.#writer.writeZeroes(extent));
+  /** Makes a range read as zeros. Ended early, a part of it does. */
+  writeZeroes(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
+    return this.#inPieces(offset, length, options, (extent) => this.#writer.writeZeroes(extent));
+  }
+
+  /**
+   * As {@link BlockFile.readable}; of verified data.
+   *
+   * @throws what that does; later errors, those of {@link read}, are the stream's
+   */
+  readable(options?: StreamOptions): Readable {
+    return readable(this.#streamSource(), options);
+  }
+
+  /** As {@link BlockFile.writable}; what is around the stream in the blocks at its ends is read, verified, and kept. */
+  writable(options?: WritableOptions): Writable {
+    this.#checkWritable();
+    return writable(this.#streamSource(), options);
+  }
+
+  /** As {@link BlockFile.leases}; of verified data. */
+  leases(options?: StreamOptions): AsyncIterable<Lease> {
+    return leaseStream(this.#streamSource(), options);
+  }
+
+  #streamSource(): StreamSource {
+    if (this.#streams !== undefined) return { target: this, fixedSize: true, ...this.#streams };
+    const text = 'A volume on targets that are no files of an engine has no streams';
+    throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text, { path: this.path });
   }
 
   /** Ends the epoch now: what was flushed needs no recovery after a crash. */
@@ -197,6 +302,7 @@ export class Volume {
       await epochs?.stop();
       if (epochs !== undefined) await this.#closeCleanly(epochs);
     } finally {
+      this.#forget?.();
       await Promise.all([this.#core.data.target.close(), sidecar.target.close()]);
     }
   }
@@ -225,13 +331,24 @@ export class Volume {
     }
   }
 
-  #inPieces(offset: number, length: number, one: (extent: Extent) => Promise<void>): Promise<void> {
+  #inPieces(
+    offset: number,
+    length: number,
+    options: WaitOptions,
+    one: (extent: Extent) => Promise<void>,
+  ): Promise<void> {
     return this.#run(async () => {
-      this.#checkWritable();
       checkInteger('length', length, 0);
       const { bytes } = this.#extent(offset, length, false);
-      for (let at = 0; at < bytes; at += PIECE_BYTES) {
-        await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
+      const interrupts = beginWait(options);
+      try {
+        this.#checkWritable();
+        for (let at = 0; at < bytes; at += PIECE_BYTES) {
+          await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
+          if (interrupts?.reason !== undefined) throw interrupts.reason;
+        }
+      } finally {
+        interrupts?.end();
       }
     });
   }

@@ -10,6 +10,8 @@ import type { Reads } from './reads.js';
 
 export interface StreamSource {
   readonly target: Pick<BlockTarget, 'path' | 'size' | 'blockSize' | 'read' | 'write' | 'flush'>;
+  /** It stays as long as it is: its last block is written as short as that is, and nothing behind it. Default false. */
+  readonly fixedSize?: boolean;
   /** Whose leases the target takes. */
   readonly pool: BufferPool;
   /** Shared by all that copy for the same engine. */

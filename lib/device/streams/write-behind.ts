@@ -197,14 +197,22 @@ export class WriteBehind {
     const { target } = this.#source;
     const { chunkBytes, ioClass } = this.#plan;
     const { signal } = this.#cancel;
-    const bytes = roundUp(slot.to, target.blockSize);
+    const bytes = this.#bytesOf(slot);
     if (slot.from > 0 || slot.to < bytes) await this.#mergeEdges(slot);
     if (bytes < chunkBytes) leases.shorten(slot.lease, bytes);
     await target.write(slot.offset, slot.lease, { ioClass, signal });
   }
 
+  /** That are to be written: whole blocks. */
+  #bytesOf({ offset, to }: Slot): number {
+    const { target, fixedSize = false } = this.#source;
+    const bytes = roundUp(to, target.blockSize);
+    return fixedSize ? Math.max(to, Math.min(bytes, target.size - offset)) : bytes;
+  }
+
   /** Puts what is there already around the stream's own bytes. */
-  async #mergeEdges({ offset, memory, from, to }: Slot): Promise<void> {
+  async #mergeEdges(slot: Slot): Promise<void> {
+    const { offset, memory, from, to } = slot;
     const { blockSize } = this.#source.target;
     const last = roundDown(to, blockSize);
     let block: Block | undefined;
@@ -212,9 +220,10 @@ export class WriteBehind {
       block = await this.#readBlock(offset);
       memory.set(block.memory.subarray(0, from));
     }
-    if (to === last) return;
+    const end = this.#bytesOf(slot);
+    if (to === end) return;
     if (block === undefined || last > 0) block = await this.#readBlock(offset + last);
-    if (block.existing < blockSize && !this.#plan.padEnd) throw this.#noEnd(offset + to);
+    if (block.existing < end - last && !this.#plan.padEnd) throw this.#noEnd(offset + to);
     memory.set(block.memory.subarray(to - last), to);
   }
 
