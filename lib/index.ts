@@ -35,6 +35,12 @@ export type { EngineLimits } from './schedule/scheduler.js';
 export { Volume } from './volume/volume.js';
 export type { VolumeStatus } from './volume/volume.js';
 export type {
+  InspectedVolume,
+  TagCounts,
+  VolumeInspection,
+  VolumeInspectOptions,
+} from './volume/inspect.js';
+export type {
   VolumeCreateOptions,
   VolumeOpenOptions,
   VolumePlace,

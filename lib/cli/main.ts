@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageVersion } from '../../bench/environment.js';
 import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
+import { statusCommand } from './status.js';
 import { topologyCommand } from './topology.js';
 
 const program = new Command('ringbolt')
@@ -12,7 +13,7 @@ const program = new Command('ringbolt')
   .version(packageVersion())
   .showHelpAfterError('(--help shows what there is)');
 
-for (const command of [benchCommand(), doctorCommand(), topologyCommand()]) {
+for (const command of [benchCommand(), doctorCommand(), statusCommand(), topologyCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

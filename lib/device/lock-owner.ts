@@ -36,7 +36,7 @@ async function holdsLock(process: string, descriptor: string, wanted: FileId): P
 }
 
 /** `process 4711 (node)`, of those that hold a lock on the file, as far as can be seen. */
-async function lockOwners(file: string): Promise<readonly string[]> {
+export async function lockOwners(file: string): Promise<readonly string[]> {
   const owners: string[] = [];
   const wanted = await idOf(file);
   if (wanted === undefined) return owners;

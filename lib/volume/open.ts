@@ -13,7 +13,12 @@ import { BlockTags } from './block-tags.js';
 import { newNonce, VolumeCore } from './core.js';
 import { DirtyRegions } from './dirty-regions.js';
 import { Epochs, systemTimer, type Timer } from './epochs.js';
-import { formatError, type FileIdentity, type NeverWritten } from './format/superblock.js';
+import {
+  formatError,
+  isIdentity,
+  type FileIdentity,
+  type NeverWritten,
+} from './format/superblock.js';
 import type { Bitmap } from './format/bitmap.js';
 import { Generations, RESERVED_AHEAD } from './generations.js';
 import { BITMAP_SECTORS, shapeOf } from './geometry.js';
@@ -200,10 +205,7 @@ class Opening {
     const { clean, identity } = this.#sidecar.superblocks.current;
     if (!clean || identity === undefined) return false;
     const now = await this.#options.identify?.();
-    if (now === undefined) return false;
-    return (
-      now.size !== identity.size || now.inode !== identity.inode || now.mtimeNs !== identity.mtimeNs
-    );
+    return now !== undefined && !isIdentity(now, identity);
   }
 
   #fail(error: unknown): void {

@@ -33,6 +33,7 @@ import { PIECE_BYTES } from './block-data.js';
 import { createByPath, openByPath, protectByPath, sidecarBytes } from './by-path.js';
 import type { Extent, VolumeCore } from './core.js';
 import type { Epochs } from './epochs.js';
+import { inspect, type VolumeInspectOptions, type VolumeInspection } from './inspect.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
 import { VolumeReader } from './reader.js';
@@ -132,6 +133,19 @@ export class Volume implements BlockTarget {
     options: VolumeOpenOptions = {},
   ): Promise<Volume> {
     return new Volume(SECRET, await openByPath(engine, path, options), engine);
+  }
+
+  /**
+   * What a volume is, or would be, without opening it: also while somebody else has it open.
+   *
+   * @throws what {@link open} does, but for `ERR_RINGBOLT_BUSY`, and for `ENOENT` if there is no sidecar
+   */
+  static inspect(
+    engine: Engine,
+    path: string,
+    options: VolumeInspectOptions = {},
+  ): Promise<VolumeInspection> {
+    return inspect(engine, path, options);
   }
 
   /**

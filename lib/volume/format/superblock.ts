@@ -89,6 +89,10 @@ export interface FileIdentity {
   readonly mtimeNs: bigint;
 }
 
+export function isIdentity(one: FileIdentity, other: FileIdentity): boolean {
+  return one.size === other.size && one.inode === other.inode && one.mtimeNs === other.mtimeNs;
+}
+
 /** Rule 2. `'zeros'`: the data must be zeros. `'unknown'`: nothing is known of it, from the baseline cursor on. */
 export type NeverWritten = 'zeros' | 'unknown';
 
