@@ -33,7 +33,7 @@ export type { IoClass } from './schedule/operation.js';
 export type { RateLimit } from './schedule/rate-limiter.js';
 export type { EngineLimits } from './schedule/scheduler.js';
 export { Volume } from './volume/volume.js';
-export type { VolumeStatus } from './volume/volume.js';
+export type { VolumeStatus } from './volume/status.js';
 export type {
   InspectedVolume,
   TagCounts,
@@ -49,7 +49,7 @@ export type {
 } from './volume/options.js';
 export type { RecoveryProgress, RecoveryReport } from './volume/recovery.js';
 export type { TagCacheStats } from './volume/tag-cache.js';
-export type { Stability, VolumeWriteOptions } from './volume/writer.js';
+export type { Stability, VolumeReadOptions, VolumeWriteOptions } from './volume/io-options.js';
 export { checksum } from './checksum/checksum.js';
 export type { Checksum } from './checksum/checksum.js';
 export type { ChecksumHasher } from './checksum/hashers.js';

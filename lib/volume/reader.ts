@@ -66,6 +66,13 @@ export class VolumeReader {
     throw this.#error(verdict);
   }
 
+  /** What is there. */
+  readUnverified(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
+    const { target } = this.#core.data;
+    const read = (buffer: Lease | Uint8Array) => target.read(extent.offset, buffer, options);
+    return this.#readData(extent, into, read);
+  }
+
   /** Rule 3: a write that comes now waits. */
   async #repeat(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
     const { locks } = this.#core;

@@ -11,12 +11,11 @@ import type {
   BatchResult,
   BlockTarget,
   FlushOptions,
-  IoOptions,
   ReadBatchOptions,
   Transfer,
   WriteBatchOptions,
 } from '../device/block-target.js';
-import type { ChecksumName } from '../checksum/names.js';
+import { BATCH_OPTIONS } from '../device/io-modes.js';
 import { leases as leaseStream } from '../device/streams/leases.js';
 import type { StreamOptions, WritableOptions } from '../device/streams/options.js';
 import { readable } from '../device/streams/readable.js';
@@ -25,7 +24,7 @@ import { writable } from '../device/streams/writable.js';
 import { engines, type Engine } from '../engine/engine.js';
 import { closedError, ringboltError } from '../errors.js';
 import { beginWait, type WaitOptions } from '../interrupt.js';
-import { leases, type Lease } from '../memory/lease.js';
+import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
 import { checkInteger, invalidType, outOfRange } from '../validate.js';
 import { runBatch } from './batch.js';
@@ -34,41 +33,19 @@ import { createByPath, openByPath, protectByPath, sidecarBytes } from './by-path
 import type { Extent, VolumeCore } from './core.js';
 import type { Epochs } from './epochs.js';
 import { inspect, type VolumeInspectOptions, type VolumeInspection } from './inspect.js';
+import {
+  bytesOf,
+  checkReadOptions,
+  checkWriteOptions,
+  type Stability,
+  type VolumeReadOptions,
+  type VolumeWriteOptions,
+} from './io-options.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
 import { VolumeReader } from './reader.js';
-import type { RecoveryReport } from './recovery.js';
-import type { TagCacheStats } from './tag-cache.js';
-import { VolumeWriter, type Stability, type VolumeWriteOptions } from './writer.js';
-
-export interface VolumeStatus {
-  /** 32 hexadecimal digits. */
-  readonly uuid: string;
-  /** Path of the sidecar, and its bytes. */
-  readonly metaPath: string;
-  readonly metaBytes: number;
-  readonly algorithm: ChecksumName;
-  readonly state: 'open' | 'read-only' | 'failed' | 'closed';
-  /** Rule 8: what it failed with. */
-  readonly failure: unknown;
-  /** What opening it found. Undefined for a volume that is only read. */
-  readonly recovery: RecoveryReport | undefined;
-  /** Rule 12: the data file is not what it was at the last clean close. */
-  readonly changedWhileClosed: boolean;
-  /** The data is shorter than the volume. */
-  readonly truncated: boolean;
-  readonly epoch: number;
-  /** With a bit; and the data in them, at most, bytes: what recovery would read after a crash now. */
-  readonly dirtyRegions: number;
-  readonly dirtyBytes: number;
-  readonly tags: TagCacheStats;
-  /** Operations that wait for others on the same blocks. */
-  readonly waiting: number;
-  /** Reads that did not agree with their tags at once. */
-  readonly readsRepeated: number;
-  /** Blocks that were found to be damaged. */
-  readonly blocksDamaged: number;
-}
+import type { VolumeStatus } from './status.js';
+import { VolumeWriter } from './writer.js';
 
 /** Its targets are its own, and closed with it. Made by {@link openVolume}. */
 export class Volume implements BlockTarget {
@@ -200,11 +177,15 @@ export class Volume implements BlockTarget {
    *
    * @throws `ERR_RINGBOLT_CORRUPT`, `ERR_RINGBOLT_TORN` with the numbers of the `blocks`, and what the data's own read does
    */
-  read(offset: number, into: Lease | Uint8Array, options: IoOptions = {}): Promise<number> {
+  read(offset: number, into: Lease | Uint8Array, options: VolumeReadOptions = {}): Promise<number> {
     return this.#run(async () => {
-      checkNoChecksum(options);
+      checkReadOptions(options);
+      const { verify = true, ...rest } = options;
       const extent = this.#extent(offset, bytesOf('into', into), true);
-      return extent.bytes === 0 ? 0 : this.#reader.read(extent, into, options);
+      if (extent.bytes === 0) return 0;
+      return verify
+        ? this.#reader.read(extent, into, rest)
+        : this.#reader.readUnverified(extent, into, rest);
     });
   }
 
@@ -219,7 +200,7 @@ export class Volume implements BlockTarget {
     options: VolumeWriteOptions = {},
   ): Promise<number> {
     return this.#run(async () => {
-      checkNoChecksum(options);
+      checkWriteOptions(options);
       this.#checkWritable();
       const extent = this.#extent(offset, bytesOf('from', from), false);
       if (extent.bytes > 0) await this.#writer.write(extent, from, options);
@@ -227,15 +208,27 @@ export class Volume implements BlockTarget {
     });
   }
 
-  readBatch(ops: readonly Transfer[], options: ReadBatchOptions = {}): Promise<BatchResult> {
-    return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
+  readBatch(
+    ops: readonly Transfer[],
+    options: ReadBatchOptions & VolumeReadOptions = {},
+  ): Promise<BatchResult> {
+    return this.#run(async () => {
+      checkReadOptions(options, BATCH_OPTIONS);
+      this.#checkTransfers(ops, true);
+      return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
+    });
   }
 
   writeBatch(
     ops: readonly Transfer[],
     options: WriteBatchOptions & { readonly stable?: Stability } = {},
   ): Promise<BatchResult> {
-    return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
+    return this.#run(async () => {
+      checkWriteOptions(options, BATCH_OPTIONS);
+      this.#checkWritable();
+      this.#checkTransfers(ops, false);
+      return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
+    });
   }
 
   /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
@@ -375,6 +368,16 @@ export class Volume implements BlockTarget {
     this.#core.checkFailure(); // rule 8
   }
 
+  /** Nothing of a batch begins if any of it is wrong. */
+  #checkTransfers(ops: readonly Transfer[], isRead: boolean): void {
+    if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
+    for (const [index, op] of (ops as readonly Transfer[]).entries()) {
+      if (typeof op !== 'object' || (op as unknown) === null)
+        throw invalidType(`ops[${index}]`, 'an object', op);
+      this.#extent(op.offset, bytesOf(`ops[${index}].buffer`, op.buffer), isRead);
+    }
+  }
+
   /** Rule 14. */
   #extent(offset: number, length: number, isRead: boolean): Extent {
     checkInteger('offset', offset, 0);
@@ -402,16 +405,4 @@ export class Volume implements BlockTarget {
  */
 export async function openVolume(options: OpenVolumeOptions): Promise<Volume> {
   return new Volume(SECRET, await openParts(options));
-}
-
-function checkNoChecksum({ checksum }: IoOptions): void {
-  if (checksum === undefined) return;
-  const text = 'A volume has checksums of its own: none can be asked for';
-  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text);
-}
-
-function bytesOf(name: string, memory: unknown): number {
-  if (leases.is(memory)) return memory.buffer.length;
-  if (memory instanceof Uint8Array) return memory.length;
-  throw invalidType(name, 'a Lease or Uint8Array', memory);
 }

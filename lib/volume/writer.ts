@@ -7,24 +7,13 @@
 // Rule 15: what is not a lease is copied by the target, and hashed in the same pass. A lease is hashed before it is written; whether it was still
 // the same when it was written shows a second look.
 
-import type { WriteOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { PIECE_BYTES } from './block-data.js';
 import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
-
-/** What is made sure of a lease: rule 15. */
-export type Stability = 'check' | 'trust' | 'copy';
-
-export interface VolumeWriteOptions extends WriteOptions {
-  /**
-   * A lease must not be changed while it is written: its checksum would not be that of what is on disk. `'check'` (default) looks again
-   * afterwards, and rejects with `ERR_RINGBOLT_CORRUPT` if it was; `'copy'` writes a copy; `'trust'` believes it.
-   */
-  readonly stable?: Stability;
-}
+import type { VolumeWriteOptions } from './io-options.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
 

@@ -270,6 +270,9 @@ describe('a volume that is opened', () => {
       return bytes;
     })();
     await expect(reading).rejects.toThrow(withCode('ERR_RINGBOLT_CORRUPT', /Blocks 256 /));
+    const into = Buffer.alloc(2 * BLOCK);
+    expect(await again.read(MIB - BLOCK, into, { verify: false })).toBe(2 * BLOCK);
+    expect(into.equals(damaged.subarray(MIB - BLOCK, MIB + BLOCK))).toBe(true);
     await again.close();
   });
 });
@@ -321,6 +324,26 @@ describe('wrong arguments', () => {
   ] as const)('%s', async (_, run, code) => {
     await expect(run()).rejects.toThrow(withCode(code));
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['read options', (v: Volume) => v.read(0, Buffer.alloc(BLOCK), null as never)],
+    ['verify', (v: Volume) => v.read(0, Buffer.alloc(BLOCK), { verify: 1 as never })],
+    ['stable', (v: Volume) => v.write(0, Buffer.alloc(BLOCK), { stable: 'no' as never })],
+    ['an unknown option', (v: Volume) => v.write(0, Buffer.alloc(BLOCK), { sync: 1 } as never)],
+    ['memory', (v: Volume) => v.write(0, 'text' as never)],
+    ['a batch', (v: Volume) => v.readBatch(5 as never)],
+    ['a transfer', (v: Volume) => v.readBatch([null as never])],
+    ['batch errors', (v: Volume) => v.writeBatch([], { onError: 'ignore' as never })],
+    ['flush options', (v: Volume) => v.flush({ durable: true } as never)],
+    ['discard options', (v: Volume) => v.discard(0, BLOCK, { now: true } as never)],
+    ['an offset', (v: Volume) => v.writeZeroes(-BLOCK, BLOCK)],
+  ] as const)('of a volume: %s', async (_, run) => {
+    const volume = await Volume.create(engine, name, { size: MIB });
+    const refused: unknown = await run(volume).catch((error: unknown) => error);
+    expect((refused as { code: string }).code).toMatch(/^ERR_INVALID_ARG|^ERR_OUT_OF_RANGE/);
+    expect(volume.status()).toMatchObject({ state: 'open', dirtyRegions: 0 });
+    await volume.close();
   });
 
   it('the data as its own sidecar, by another name', async () => {
