@@ -263,6 +263,7 @@ export class DirtyRegions {
     const batch = this.#next;
     if (batch === undefined || this.#running[which] !== undefined) return;
     this.#next = undefined;
+    if (batch.regions.length === 0) return batch.resolve(); // what it was to wait for is over
     const bitmap = this.#options.bitmaps[which]!;
     for (const region of batch.regions) bitmap.add(region);
     const sectors = batch.regions.map((region) => Bitmap.sectorOf(region));
@@ -272,7 +273,7 @@ export class DirtyRegions {
   async #run(which: number, batch: Batch, sectors: readonly number[]): Promise<void> {
     const epoch = this.#epoch;
     try {
-      if (sectors.length > 0) await this.#write(this.#options.bitmaps[which]!, sectors);
+      await this.#write(this.#options.bitmaps[which]!, sectors);
       if (this.#epoch === epoch) this.#settle(batch);
       batch.resolve();
     } catch (error) {
