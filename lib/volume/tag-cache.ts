@@ -108,7 +108,7 @@ export class TagCache {
     this.#onFailure = onFailure;
     this.#order = new PageOrder(pages);
     const depth = Math.min(MAX_AHEAD, Math.floor(pages / 16));
-    this.#ahead = new PageAhead(sidecar.geometry.pageCount, depth);
+    this.#ahead = new PageAhead(() => sidecar.geometry.pageCount, depth);
   }
 
   stats(): TagCacheStats {
