@@ -11,7 +11,8 @@
 //
 // It keeps to what `BlockFile` promises: other memory than leases is copied when a write begins, a lease is not, and belongs to the
 // disk meanwhile; a flush covers what had resolved before it; after a flush or durable write that failed, later ones
-// reject until the disk is opened again. A medium has a fixed size: writes beyond it fail with ENOSPC.
+// reject until the disk is opened again. Zeroing beyond the end makes a medium longer, up to its drive's limit; other writes there fail with
+// ENOSPC, as they would on a device.
 
 import {
   AbortError,
@@ -256,6 +257,8 @@ export class SimulatedDisk implements BlockTarget {
     this.#begin(kind, offset, length, options);
     const end = this.#depart(lease);
     const rejection = interruption(options, this.drive.turns);
+    const { limit } = this.drive;
+    if (kind === 'writeZeroes') this.drive.medium.grow(Math.min(limit, offset + length));
     const fault = this.#writeFault(offset, length);
     const start = fault === undefined ? this.#placeOf(offset, length) : offset;
     const room = Math.min(length, Math.max(0, this.size - start));

@@ -50,6 +50,8 @@ export interface SimulatedOperation {
 export interface SimulatedDiskOptions {
   /** Bytes. */
   readonly size: number;
+  /** As long as it may become by being zeroed beyond its end. Default: `size`. */
+  readonly limit?: number;
   /** Default 512. */
   readonly blockSize?: number;
   /** Turns that an operation takes, at most. Default 4. */
@@ -90,6 +92,8 @@ export class SimulatedDrive {
   readonly faults: SimulatedFaults = { ...NO_FAULTS };
   /** Bytes: sectors from here on a crash leaves old or new, whatever `faults.spoil` is. */
   spoiltBelow = Infinity;
+  /** Bytes: as long as it may become. */
+  limit: number;
   /** Begun so far. */
   readonly counts: Record<OperationKind, number> = {
     read: 0,
@@ -110,6 +114,7 @@ export class SimulatedDrive {
     this.random = random.fork();
     this.turns = turns;
     this.blockSize = options.blockSize ?? SECTOR;
+    this.limit = options.limit ?? options.size;
     this.maxDelay = options.maxDelay ?? 4;
     this.medium = new SimulatedMedium(random.fork(), options.size);
   }

@@ -45,7 +45,9 @@ class Slots {
       more.set(this.bytes);
       this.bytes = more;
     }
-    this.bytes.set(from.subarray(at, at + SECTOR), slot * SECTOR);
+    const sector = from.subarray(at, at + SECTOR);
+    this.bytes.set(sector, slot * SECTOR);
+    this.bytes.fill(0, slot * SECTOR + sector.length, (slot + 1) * SECTOR); // the medium may become longer
     return slot;
   }
 
@@ -96,9 +98,13 @@ export class SimulatedMedium {
   /** Writes that are in flight: a crash may have done any sectors of them. */
   readonly pending = new Set<Pending>();
   #order = 0;
+  /** No crash makes it shorter than that; and the order from which on a flush makes it as long as it is. */
+  #keptSize: number;
+  #grownAt = 0;
 
   constructor(random: Seeded, size: number) {
     this.#random = random;
+    this.#keptSize = size;
     this.#durable = new Uint8Array(size);
     this.#visible = new Uint8Array(size);
   }
@@ -197,6 +203,7 @@ export class SimulatedMedium {
 
   /** Makes durable what came up to `order`, in these bytes. */
   sync(order: number, offset = 0, length = this.size - offset): void {
+    if (order >= this.#grownAt && length >= this.size) this.#keptSize = this.size;
     for (const [sector, versions] of this.#unsyncedIn(offset, length)) {
       const last = versions.findLastIndex((version) => version.order <= order && !version.lost);
       if (last < 0) continue;
@@ -254,6 +261,8 @@ export class SimulatedMedium {
       for (const { slot } of versions) this.#slots.free(slot);
     }
     this.#unsynced.clear();
+    const isLonger = kind === 'all' || (kind !== 'none' && this.#random.below(2) === 0);
+    if (this.size > this.#keptSize) this.resize(isLonger ? this.size : this.#keptSize);
   }
 
   #cut(sectors: readonly [number, Version[]][]): number {
@@ -336,6 +345,16 @@ export class SimulatedMedium {
     return undefined;
   }
 
+  /** By zeros; the next flush makes that durable, a crash before may undo it. */
+  grow(size: number): void {
+    const { size: old } = this;
+    const kept = this.#keptSize;
+    if (size <= old) return;
+    this.resize(size);
+    this.#keptSize = kept;
+    this.#grownAt = ++this.#order;
+  }
+
   /** At once and durably; what is added is zeros. */
   resize(size: number): void {
     for (const [sector, versions] of this.#unsynced) {
@@ -350,5 +369,6 @@ export class SimulatedMedium {
     };
     this.#durable = resized(this.#durable);
     this.#visible = resized(this.#visible);
+    this.#keptSize = size;
   }
 }
