@@ -25,6 +25,8 @@ export type RingboltErrorCode =
   | 'ERR_RINGBOLT_CORRUPT'
   /** The sidecar of a volume is none, is damaged beyond use, or is of a version that this one does not know. */
   | 'ERR_RINGBOLT_FORMAT'
+  /** The data of a volume is not that which its sidecar is for, or has become shorter: nothing is written. */
+  | 'ERR_RINGBOLT_OUT_OF_STEP'
   /** A write to the block failed and left neither what was there nor what was to be; it is refused until it is overwritten. */
   | 'ERR_RINGBOLT_TORN'
   /** The machine, kernel, file system, build or pool cannot do that, or the lease is of another engine. */

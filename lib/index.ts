@@ -33,7 +33,11 @@ export type { IoClass } from './schedule/operation.js';
 export type { RateLimit } from './schedule/rate-limiter.js';
 export type { EngineLimits } from './schedule/scheduler.js';
 export { Volume } from './volume/volume.js';
+export type { VolumeRange } from './volume/volume.js';
 export type { VolumeStatus } from './volume/status.js';
+export type { BaselineRun, BaselineStatus } from './volume/baseline.js';
+export type { PassProgress } from './volume/pass.js';
+export type { RebaselineOptions, RebaselineReport } from './volume/rebaseline.js';
 export type {
   InspectedVolume,
   TagCounts,

@@ -5,7 +5,9 @@ import type { VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
 import { blockChecksum, checksumSeed } from './format/block-checksum.js';
 import type { Superblock } from './format/superblock.js';
+import type { IoClass } from '../schedule/operation.js';
 import type { Geometry } from './geometry.js';
+import { persist } from './persist.js';
 
 /** Bytes that {@link BlockData.sums} is to be asked for at a time. */
 export const PIECE_BYTES = 2 ** 20;
@@ -50,26 +52,34 @@ export class BlockData {
   }
 
   /** What is there now. Never rejects: if not all can be read at once, block by block. */
-  async sums(first: number, count: number): Promise<Sums> {
+  async sums(first: number, count: number, ioClass: IoClass = 'foreground'): Promise<Sums> {
     const sums = new BigUint64Array(count);
     const readable = new Uint8Array(count);
-    if (await this.#tryRead(first, count, sums)) return { sums, readable: readable.fill(1) };
+    const isWhole = await this.#tryRead(first, count, sums, ioClass);
+    if (isWhole) return { sums, readable: readable.fill(1) };
     for (let i = 0; i < count; i++) {
       const one = new BigUint64Array(1);
-      if (!(await this.#tryRead(first + i, 1, one))) continue;
+      if (!(await this.#tryRead(first + i, 1, one, ioClass))) continue;
       sums.set(one, i);
       readable[i] = 1;
     }
     return { sums, readable };
   }
 
-  async #tryRead(first: number, count: number, out: BigUint64Array): Promise<boolean> {
+  async #tryRead(
+    first: number,
+    count: number,
+    out: BigUint64Array,
+    ioClass: IoClass,
+  ): Promise<boolean> {
     const { blockSize } = this.#geometry;
     const bytes = (count - 1) * blockSize + this.#geometry.bytesOfBlock(first + count - 1);
     const into = new Uint8Array(this.padded(bytes));
+    const options = { checksum: this.checksums(first, out), ioClass };
     try {
-      const checksum = this.checksums(first, out);
-      return (await this.target.read(first * blockSize, into, { checksum })) === bytes;
+      // A full queue says nothing of the block.
+      const done = await persist(() => this.target.read(first * blockSize, into, options));
+      return done === bytes;
     } catch {
       return false;
     }

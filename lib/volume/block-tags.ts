@@ -60,15 +60,20 @@ interface Piece {
 export class BlockTags {
   readonly cache: TagCache;
   readonly #geometry: Geometry;
-  readonly #superblock: Superblock;
+  readonly #superblocks: { readonly current: Superblock };
   readonly #seed: bigint;
   readonly #zeros: Uint8Array;
 
-  /** `seed`: of the blocks' checksums. */
-  constructor(cache: TagCache, geometry: Geometry, superblock: Superblock, seed: bigint) {
+  /** `superblocks`: what the current one says is asked for time and again. `seed`: of the blocks' checksums. */
+  constructor(
+    cache: TagCache,
+    geometry: Geometry,
+    superblocks: { readonly current: Superblock },
+    seed: bigint,
+  ) {
     this.cache = cache;
     this.#geometry = geometry;
-    this.#superblock = superblock;
+    this.#superblocks = superblocks;
     this.#seed = seed;
     this.#zeros = new Uint8Array(geometry.blockSize);
   }
@@ -84,6 +89,14 @@ export class BlockTags {
       else fill(page);
     }
     return { claims, expected };
+  }
+
+  /** Of a block that is claimed to match: one that was never written is as valid as zeros are. */
+  stateOf(block: number): Promise<TagState> {
+    return this.cache.use(this.#geometry.pageOfBlock(block), (page) => {
+      const tag = this.#geometry.tagOfBlock(block);
+      return page.isNeverWritten(tag) ? TagState.valid : (page.state(tag) as TagState);
+    });
   }
 
   /** Whether any of these blocks is known to be damaged, or its tag is. */
@@ -150,7 +163,7 @@ export class BlockTags {
   /** The checksum that a block of zeros has. */
   zeroSum(block: number): bigint {
     const zeros = this.#zeros.subarray(0, this.#geometry.bytesOfBlock(block));
-    return blockChecksum(this.#superblock.algorithm, this.#seed, block, zeros);
+    return blockChecksum(this.#superblocks.current.algorithm, this.#seed, block, zeros);
   }
 
   #fill(page: TagPage, { tag, count, index }: Piece, claims: Uint8Array, sums: BigUint64Array) {
@@ -167,7 +180,8 @@ export class BlockTags {
   #claim(page: TagPage, tag: number): Claim {
     if (page.conditionOfTag(tag) === SectorCondition.damaged) return Claim.lost;
     if (!page.isNeverWritten(tag)) return CLAIM_OF_STATE[page.state(tag)] ?? Claim.undefined;
-    const meaning = meaningOfNeverWritten(this.#superblock, page.number * TAGS_PER_PAGE + tag);
+    const { current } = this.#superblocks;
+    const meaning = meaningOfNeverWritten(current, page.number * TAGS_PER_PAGE + tag);
     if (meaning === 'zeros') return Claim.match;
     return meaning === 'unknown' ? Claim.nothing : Claim.lost;
   }

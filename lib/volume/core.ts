@@ -12,7 +12,7 @@ import type { BlockTags } from './block-tags.js';
 import type { DirtyRegions } from './dirty-regions.js';
 import type { Geometry } from './geometry.js';
 import type { Generations } from './generations.js';
-import type { RangeLocks } from './range-locks.js';
+import type { RangeLock, RangeLocks } from './range-locks.js';
 import { isHarmless } from './synced-target.js';
 
 export interface VolumeParts {
@@ -27,6 +27,8 @@ export interface VolumeParts {
   readonly generations: Generations | undefined;
   /** Of a volume that is only read: regions whose blocks may not match. */
   readonly suspects: ReadonlySet<number> | undefined;
+  /** Rule 12: nothing is written, and nothing that does not match is called damaged for good. */
+  readonly outOfStep: boolean;
 }
 
 /** Blocks `first` to `end` - 1; bytes, in the volume. */
@@ -38,27 +40,46 @@ export interface Extent {
 }
 
 export class VolumeCore {
-  readonly path: string;
-  readonly geometry: Geometry;
-  readonly data: BlockData;
-  readonly tags: BlockTags;
-  readonly locks: RangeLocks;
-  readonly dirty: DirtyRegions | undefined;
-  readonly #generations: Generations | undefined;
-  readonly #suspects: ReadonlySet<number> | undefined;
+  #parts: VolumeParts;
   #failure: { readonly error: unknown } | undefined;
   /** Called when a change is over. */
   onChange: () => void = () => undefined;
 
   constructor(parts: VolumeParts) {
-    this.path = parts.path;
-    this.geometry = parts.geometry;
-    this.data = parts.data;
-    this.tags = parts.tags;
-    this.locks = parts.locks;
-    this.dirty = parts.dirty;
-    this.#generations = parts.generations;
-    this.#suspects = parts.suspects;
+    this.#parts = parts;
+  }
+
+  get path(): string {
+    return this.#parts.path;
+  }
+
+  get geometry(): Geometry {
+    return this.#parts.geometry;
+  }
+
+  get data(): BlockData {
+    return this.#parts.data;
+  }
+
+  get tags(): BlockTags {
+    return this.#parts.tags;
+  }
+
+  get locks(): RangeLocks {
+    return this.#parts.locks;
+  }
+
+  get dirty(): DirtyRegions | undefined {
+    return this.#parts.dirty;
+  }
+
+  get outOfStep(): boolean {
+    return this.#parts.outOfStep;
+  }
+
+  /** Others in place of these; while nobody is at work ({@link Gate.alone}), or nobody minds. */
+  adopt(parts: Partial<VolumeParts>): void {
+    this.#parts = { ...this.#parts, ...parts };
   }
 
   get failure(): { readonly error: unknown } | undefined {
@@ -91,22 +112,26 @@ export class VolumeCore {
 
   /** Rule 13: whether a block that does not match its tag may be good all the same. */
   mayDiffer(block: number): boolean {
-    return this.#suspects?.has(this.geometry.regionOfBlock(block)) ?? false;
+    return this.#parts.suspects?.has(this.geometry.regionOfBlock(block)) ?? false;
   }
 
   /** Never one that was there before, also not before a crash. */
   async generation(): Promise<number> {
-    const generation = this.#generations!.tryTake();
-    return generation !== 0 ? generation : this.#generations!.take();
+    const generations = this.#parts.generations!;
+    return generations.tryTake() || generations.take();
   }
 
   /** Runs what changes these blocks or their tags. */
-  async change<T>(first: number, count: number, run: (epoch: number) => Promise<T>): Promise<T> {
+  async change<T>(
+    first: number,
+    count: number,
+    run: (epoch: number, lock: RangeLock) => Promise<T>,
+  ): Promise<T> {
     this.checkFailure();
     const lock = this.locks.take(first, first + count); // rule 3
     try {
       if (!lock.held) await lock.whenHeld();
-      return await this.#underBit(first, count, run);
+      return await this.#underBit(first, count, (epoch) => run(epoch, lock));
     } finally {
       this.locks.release(lock);
     }

@@ -10,8 +10,14 @@
 // when all its regions are durable in the bitmap that is current in that very moment, and it belongs to that epoch until it leaves:
 // what was durable in an older bitmap counts for nothing.
 //
+// Rule 9: what recovery would read is bounded. Regions of both bitmaps count, those of both once. A writer whose regions would be too many
+// waits for an epoch to end, and so do all that come behind it and want a bit; who has its bits goes on. Where one alone wants
+// more than there may be, it waits until there is nobody else: the bound is the greater of what was asked for and what one
+// operation has. Nothing is marked ahead beyond it. Epochs end when half of it is used, so that hardly anybody waits.
+//
 // This decides and waits, and does no I/O of its own: whoever owns it writes bitmaps, data and tags. One thread.
 
+import { Fifo } from '../schedule/fifo.js';
 import { Bitmap } from './format/bitmap.js';
 import { BITMAP_SECTORS, SECTOR_BYTES, type Geometry } from './geometry.js';
 
@@ -25,6 +31,8 @@ export interface DirtyRegionsOptions {
   readonly unit: number;
   /** Writes `bytes` of a bitmap, from `offset` in its area on; resolves when that is durable. `bytes` do not change meanwhile. */
   readonly write: (which: number, offset: number, bytes: Uint8Array) => Promise<unknown>;
+  /** Of data, in dirty regions. Default: any number. */
+  readonly maxBytes?: number;
 }
 
 /** Rule 4: bytes of data that are marked ahead of a sequential writer. */
@@ -38,6 +46,14 @@ const WANTED = 1;
 const DURABLE = 2;
 /** Durable; whoever enters it is about to come to the end of what was marked ahead. */
 const DURABLE_NEAR_END = 3;
+
+/** A writer that waits for an epoch to end. */
+interface Waiter {
+  readonly first: number;
+  readonly end: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
 
 /** Regions that become durable with one write. */
 class Batch {
@@ -63,6 +79,8 @@ export class DirtyRegions {
   /** Of each region, in the current epoch. */
   readonly #states: Uint8Array;
   readonly #aheadRegions: number;
+  /** Rule 9: regions. */
+  readonly #most: number;
   /** Where a sequential writer would ask next; -1 for none. */
   readonly #heads = new Float64Array(STREAMS).fill(-1);
   #nextHead = 0;
@@ -79,14 +97,20 @@ export class DirtyRegions {
   #isOldClear = true;
   #onOldWritersLeft: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** In either bitmap, or soon. */
+  #total = 0;
+  readonly #waiting = new Fifo<Waiter>();
+  /** Called when a writer waits for an epoch to end. */
+  onFull: () => void = () => undefined;
 
   constructor(options: DirtyRegionsOptions) {
-    const { geometry, epoch } = options;
+    const { geometry, epoch, maxBytes = Infinity } = options;
     this.#options = options;
     this.#epoch = epoch;
     this.#states = new Uint8Array(geometry.regionCount);
     const regionBytes = geometry.blocksPerRegion * geometry.blockSize;
     this.#aheadRegions = Math.ceil(AHEAD_BYTES / regionBytes);
+    this.#most = Math.max(1, Math.floor(maxBytes / regionBytes));
   }
 
   get epoch(): number {
@@ -106,7 +130,12 @@ export class DirtyRegions {
   /** At most: of data that recovery would have to read after a crash now. */
   get bytes(): number {
     const { blocksPerRegion, blockSize } = this.#options.geometry;
-    return (this.regions + this.oldRegions) * blocksPerRegion * blockSize;
+    return this.#total * blocksPerRegion * blockSize;
+  }
+
+  /** Half of what there may be is used, or somebody waits for the epoch to end. */
+  get isFull(): boolean {
+    return this.#total >= this.#most / 2 || this.#waiting.length > 0;
   }
 
   get #current(): number {
@@ -136,8 +165,9 @@ export class DirtyRegions {
     for (;;) {
       const epoch = this.tryEnter(first, end);
       if (epoch !== 0) return epoch;
+      if (!this.#hasRoom(first, end)) await this.#room(first, end);
       // Once around for the write, and once more for each epoch that ended meanwhile.
-      await this.#want(first, end).done;
+      else await this.#want(first, end).done;
     }
   }
 
@@ -163,6 +193,7 @@ export class DirtyRegions {
       this.#regions[1 - this.#current]! -= next.regions.length;
       next.resolve();
     }
+    this.#total = this.oldRegions;
   }
 
   /** Rule 7 (b). To be called once an epoch. */
@@ -190,7 +221,18 @@ export class DirtyRegions {
     }
     if (sectors.length > 0) await this.#write(bitmap, sectors);
     this.#regions[which] = 0;
+    this.#total = this.regions;
     this.#isOldClear = true;
+    this.#letIn();
+  }
+
+  /**
+   * Rule 14: the same for a volume that has grown, two epochs later, so that the same bitmap is current. The other one is clear, nobody has
+   * entered, and this one is not used any more.
+   */
+  async grown(geometry: Geometry): Promise<DirtyRegions> {
+    await this.#running[this.#current]; // of what is marked ahead
+    return new DirtyRegions({ ...this.#options, geometry, epoch: this.#epoch + 2 });
   }
 
   /** Rule 8: a flush, of data or sidecar, has failed. Nobody enters any more, and no bit is cleared. */
@@ -198,6 +240,49 @@ export class DirtyRegions {
     this.#failure ??= { error };
     this.#next?.reject(this.#failure.error);
     this.#next = undefined;
+    for (let one = this.#waiting.shift(); one !== undefined; one = this.#waiting.shift()) {
+      one.reject(this.#failure.error);
+    }
+  }
+
+  /** Whether these may all be dirty, and nobody has waited for that before. */
+  #hasRoom(first: number, end: number): boolean {
+    const more = this.#newIn(first, end);
+    if (more === 0 && this.#cleanIn(first, end) === end) return true;
+    return this.#waiting.length === 0 && this.#fits(more);
+  }
+
+  #fits(more: number): boolean {
+    return more === 0 || this.#total === 0 || this.#total + more <= this.#most;
+  }
+
+  /** Those that would count: neither here nor in the old bitmap. */
+  #newIn(first: number, end: number): number {
+    let count = 0;
+    for (let region = first; region < end; region++) if (this.#isNew(region)) count++;
+    return count;
+  }
+
+  #isNew(region: number): boolean {
+    return this.#states[region] === CLEAN && !this.#options.bitmaps[1 - this.#current]!.has(region);
+  }
+
+  /** Resolves when it may be tried again. */
+  #room(first: number, end: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ first, end, resolve, reject });
+      this.onFull();
+    });
+  }
+
+  /** An epoch has ended. Those that go have their bits marked at once, so that nobody overtakes them. */
+  #letIn(): void {
+    for (let one = this.#waiting.peek(); one !== undefined; one = this.#waiting.peek()) {
+      if (!this.#fits(this.#newIn(one.first, one.end))) return;
+      this.#waiting.shift();
+      this.#want(one.first, one.end);
+      one.resolve();
+    }
   }
 
   /** What is to be waited for. */
@@ -206,9 +291,10 @@ export class DirtyRegions {
     const clean = this.#cleanIn(first, end);
     if (clean === end) return batch; // with the write under way: the next one, perhaps of nothing, is after it
     const known = this.#heads.indexOf(clean);
-    const aheadEnd = known < 0 ? end : Math.min(end + this.#aheadRegions, this.#states.length);
+    this.#add(batch, clean, end);
+    const aheadEnd = known < 0 ? end : this.#aheadEnd(end);
     this.#noteHead(known, aheadEnd);
-    this.#add(batch, clean, aheadEnd);
+    this.#add(batch, end, aheadEnd);
     if (aheadEnd > end) batch.nearEnd = (end + aheadEnd) >> 1;
     return batch;
   }
@@ -223,13 +309,25 @@ export class DirtyRegions {
   /** Somebody is half through what was marked ahead: nobody waits for what is marked now. */
   #goAhead(region: number): void {
     this.#states[region] = DURABLE;
-    const end = Math.min(region + this.#aheadRegions + 1, this.#states.length);
+    const end = this.#aheadEnd(region + 1);
     const first = this.#cleanIn(region, end);
     if (first === end) return;
     this.#noteHead(this.#heads.indexOf(first), end);
     const batch = this.#batch();
     this.#add(batch, first, end);
     batch.nearEnd = (first + end) >> 1;
+  }
+
+  /** Of what is marked ahead, from `first` on: no more than there is room for, and nothing where somebody waits for that. */
+  #aheadEnd(first: number): number {
+    const most = Math.min(first + this.#aheadRegions, this.#states.length);
+    if (this.#waiting.length > 0) return first;
+    if (this.#total + most - first <= this.#most) return most;
+    let room = this.#most - this.#total;
+    for (let region = first; region < most; region++) {
+      if (this.#isNew(region) && room-- <= 0) return region;
+    }
+    return most;
   }
 
   #noteHead(known: number, end: number): void {
@@ -241,6 +339,7 @@ export class DirtyRegions {
   #add(batch: Batch, first: number, end: number): void {
     for (let region = first; region < end; region++) {
       if (this.#states[region] !== CLEAN) continue;
+      if (this.#isNew(region)) this.#total++;
       this.#states[region] = WANTED;
       batch.regions.push(region);
       this.#regions[this.#current]!++;
@@ -263,6 +362,7 @@ export class DirtyRegions {
     const batch = this.#next;
     if (batch === undefined || this.#running[which] !== undefined) return;
     this.#next = undefined;
+    if (batch.regions.length === 0) return batch.resolve(); // what it was to wait for is over
     const bitmap = this.#options.bitmaps[which]!;
     for (const region of batch.regions) bitmap.add(region);
     const sectors = batch.regions.map((region) => Bitmap.sectorOf(region));
@@ -272,7 +372,7 @@ export class DirtyRegions {
   async #run(which: number, batch: Batch, sectors: readonly number[]): Promise<void> {
     const epoch = this.#epoch;
     try {
-      if (sectors.length > 0) await this.#write(this.#options.bitmaps[which]!, sectors);
+      await this.#write(this.#options.bitmaps[which]!, sectors);
       if (this.#epoch === epoch) this.#settle(batch);
       batch.resolve();
     } catch (error) {

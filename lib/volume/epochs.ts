@@ -6,6 +6,7 @@
 // One change at a time. Whatever fails in it is final (rule 8): the old bits stay, and the volume changes nothing more.
 
 import type { VolumeCore } from './core.js';
+import type { DirtyRegions } from './dirty-regions.js';
 import { persist } from './persist.js';
 import type { Sidecar } from './sidecar.js';
 
@@ -25,8 +26,6 @@ export interface EpochsOptions {
   readonly core: VolumeCore;
   readonly sidecar: Sidecar;
   readonly intervalMs: number;
-  /** Of data, in dirty regions. */
-  readonly maxDirtyBytes: number;
   readonly timer: Timer;
 }
 
@@ -35,16 +34,26 @@ export class Epochs {
   #cancelTimer: (() => void) | undefined;
   #changing: Promise<void> | undefined;
   #stopped = false;
+  /** Asked before tags are written; what it returns is called when all that were changed by then are durable. */
+  onTags: () => () => Promise<void> = () => () => Promise.resolve();
 
   constructor(options: EpochsOptions) {
     this.#options = options;
   }
 
+  /** Those of a volume that can be written to from now on, or has grown. */
+  attach(dirty: DirtyRegions): void {
+    dirty.onFull = () => {
+      this.note();
+    };
+    this.#options.core.adopt({ dirty });
+  }
+
   /** Something was written. */
   note(): void {
-    const { core, intervalMs, maxDirtyBytes, timer } = this.#options;
+    const { core, intervalMs, timer } = this.#options;
     if (this.#stopped || this.#changing !== undefined) return;
-    if (core.dirty!.bytes >= maxDirtyBytes) {
+    if (core.dirty!.isFull && core.dirty!.bytes > 0) {
       void this.#begin();
     } else if (core.dirty!.regions > 0) {
       this.#cancelTimer ??= timer(() => {
@@ -95,8 +104,10 @@ export class Epochs {
     dirty.beginEpoch(); // (a)
     await dirty.whenOldWritersLeft(); // (b)
     await persist(() => core.flushData()); // (c)
+    const whenDurable = this.onTags();
     await core.tags.cache.writeAll(); // (d)
     await sidecar.flush(); // (e)
+    await whenDurable();
     await dirty.clearOld(); // (f)
   }
 }

@@ -1,16 +1,17 @@
 // Making and opening volumes on two targets: the data, and the sidecar. Who opens paths, and locks them (rule 13), gives them to this.
 //
-//   superblock chosen ─▶ copies mended ─▶ new owner, generations reserved ─▶ recovery ─▶ bits cleared ─▶ open
-//        rule 1               rule 1              rule 13                       rule 9
+//   superblock chosen ─▶ in step? ─▶ copies mended ─▶ new owner, generations reserved ─▶ recovery ─▶ bits cleared ─▶ open
+//        rule 1           rule 12       rule 1              rule 13                       rule 9
+//
+// Where data and sidecar are out of step it goes no further than the new owner; the rest comes with a rebaseline.
 //
 // With `access: 'read'` nothing is written: what is dirty stays so, and blocks there that do not match are unknown (rule 13).
 
 import { SyncedTarget, type VolumeTarget } from './synced-target.js';
 import type { ChecksumName } from '../checksum/names.js';
-import { ringboltError } from '../errors.js';
 import { BlockData } from './block-data.js';
 import { BlockTags } from './block-tags.js';
-import { newNonce, VolumeCore } from './core.js';
+import { newNonce, VolumeCore, type VolumeParts } from './core.js';
 import { DirtyRegions } from './dirty-regions.js';
 import { Epochs, systemTimer, type Timer } from './epochs.js';
 import {
@@ -23,9 +24,18 @@ import type { Bitmap } from './format/bitmap.js';
 import { Generations, RESERVED_AHEAD } from './generations.js';
 import { BITMAP_SECTORS, shapeOf } from './geometry.js';
 import { RangeLocks } from './range-locks.js';
-import { dirtyRegions, recover, type RecoveryProgress, type RecoveryReport } from './recovery.js';
+import { isOutOfStep } from './out-of-step.js';
+import type { PassProgress } from './pass.js';
+import {
+  dirtyRegions,
+  recover,
+  type RecoveryParts,
+  type RecoveryProgress,
+  type RecoveryReport,
+} from './recovery.js';
 import { createSidecar, Sidecar } from './sidecar.js';
 import { TagCache } from './tag-cache.js';
+import { checkUnits } from './units.js';
 
 export interface CreateVolumeOptions {
   readonly data: VolumeTarget;
@@ -48,7 +58,10 @@ export interface OpenVolumeOptions {
   readonly access?: 'read' | 'read-write';
   /** In memory, 4 KiB each: tags of 248 blocks. Default 4096. */
   readonly tagPages?: number;
-  /** An epoch ends when so much data is in dirty regions, which is what recovery reads. Default 1 GiB. */
+  /**
+   * So much data is in dirty regions, at most, which is what recovery reads; more only where one operation alone is in more. Epochs end at
+   * half of it, and writes to further regions wait where that comes too late. Default 1 GiB.
+   */
   readonly maxDirtyBytes?: number;
   /** Default 10,000. */
   readonly epochMs?: number;
@@ -60,6 +73,11 @@ export interface OpenVolumeOptions {
   readonly timer?: Timer;
   /** Reserved at a time. */
   readonly generationsAhead?: number;
+  /** Which blocks are looked at to find out whether data and sidecar are in step. Default `Math.random`. */
+  readonly random?: () => number;
+  /** Of a volume that was made with `contents: 'unknown'`: whether a baseline that has not ended goes on by itself. Default true. */
+  readonly baseline?: boolean;
+  readonly onBaselineProgress?: (progress: PassProgress) => void;
 }
 
 /** Makes a volume of `data`, as large as that is, and closes neither. */
@@ -67,19 +85,12 @@ export async function createVolume(options: CreateVolumeOptions): Promise<void> 
   const { data, sidecar, blockSize = 4096, algorithm = 'crc64nvme' } = options;
   const { contents, zeroed = false } = options;
   const shape = shapeOf(data.size, blockSize);
-  checkUnits(data, blockSize, shape.lastBlockBytes);
+  checkUnits(data, shape);
   if (contents === 'zeros' && !zeroed) {
     await data.writeZeroes(0, data.size);
     await data.flush();
   }
   await createSidecar(sidecar, { shape, algorithm, neverWritten: contents });
-}
-
-/** Rule 14: the last block is written as it is. */
-function checkUnits({ path, blockSize: unit }: VolumeTarget, blockSize: number, last: number) {
-  if (blockSize % unit === 0 && last % unit === 0) return;
-  const text = `Blocks of ${blockSize} bytes, the last one of ${last}, cannot be written to '${path}' in units of ${unit}`;
-  throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', `${text}: try direct: false`, { path });
 }
 
 export interface OpenedVolume {
@@ -88,11 +99,16 @@ export interface OpenedVolume {
   /** Undefined for a volume that is only read. */
   readonly epochs: Epochs | undefined;
   readonly recovery: RecoveryReport | undefined;
+  /** For one that is out of step: what is to be done before the first write. */
+  readonly recover: (() => Promise<RecoveryReport>) | undefined;
   readonly changedWhileClosed: boolean;
-  readonly truncated: boolean;
   /** What the superblock is to say after a clean close: generations, and what the data file is then. */
   readonly nextGeneration: () => number;
   readonly identify: (() => Promise<FileIdentity | undefined>) | undefined;
+  readonly random: () => number;
+  /** Whether it goes on by itself, and whom it tells how far it is. */
+  readonly baseline: boolean;
+  readonly onBaselineProgress: ((progress: PassProgress) => void) | undefined;
 }
 
 /**
@@ -126,55 +142,64 @@ class Opening {
         this.#fail(error);
       },
     });
-    this.#tags = new BlockTags(cache, sidecar.geometry, current, this.#data.seed);
+    this.#tags = new BlockTags(cache, sidecar.geometry, sidecar.superblocks, this.#data.seed);
   }
 
   async forReading(): Promise<OpenedVolume> {
     const { geometry } = this.#sidecar;
     const bitmaps = await this.#sidecar.readBitmaps();
+    const step = await this.#lookAtData(bitmaps);
     const suspects = dirtyRegions(bitmaps, geometry.regionCount);
-    this.#core = this.#makeCore({ dirty: undefined, generations: undefined, suspects });
-    return this.#opened({
+    this.#makeCore({ generations: undefined, suspects, outOfStep: step.isOut });
+    return this.#opened(step, {
       epochs: undefined,
       recovery: undefined,
-      changedWhileClosed: await this.#isChanged(),
+      recover: undefined,
       nextGeneration: () => 0,
     });
   }
 
   async forWriting(): Promise<OpenedVolume> {
-    const { data, maxDirtyBytes = 2 ** 30, epochMs: intervalMs = 10_000 } = this.#options;
-    const { timer = systemTimer, onProgress } = this.#options;
+    const { data, epochMs: intervalMs = 10_000, timer = systemTimer } = this.#options;
     const sidecar = this.#sidecar;
     const { geometry, superblocks } = sidecar;
     if (!superblocks.writable) {
       const what = 'it has features that this version can only read with: update ringbolt';
       throw formatError(sidecar.target.path, what);
     }
-    checkUnits(data, geometry.blockSize, geometry.shape.lastBlockBytes);
-    const changedWhileClosed = await this.#isChanged();
+    checkUnits(data, geometry.shape);
+    const bitmaps = await sidecar.readBitmaps();
+    const step = await this.#lookAtData(bitmaps); // while the superblock tells how it was closed
     await superblocks.mend(); // rule 1
     const generations = await this.#takeOwnership();
-    const bitmaps = await sidecar.readBitmaps();
-    const epoch = highestEpoch(bitmaps) + 1;
-    const parts = { sidecar, data: this.#data, tags: this.#tags, generations, bitmaps, epoch };
-    const recovery = await recover({ ...parts, onProgress }); // rule 9
-    const dirty = new DirtyRegions({
-      geometry,
-      bitmaps,
-      epoch: epoch + 1,
-      unit: sidecar.unit,
-      write: sidecar.writeBitmap,
-    });
-    const core = this.#makeCore({ dirty, generations, suspects: undefined });
-    this.#core = core;
-    if (this.#failure !== undefined) throw this.#failure.error;
-    const epochs = new Epochs({ core, sidecar, intervalMs, maxDirtyBytes, timer });
+    const suspects = dirtyRegions(bitmaps, geometry.regionCount);
+    const core = this.#makeCore({ generations, suspects, outOfStep: step.isOut });
+    const epochs = new Epochs({ core, sidecar, intervalMs, timer });
     core.onChange = () => {
       epochs.note();
     };
+    const recover = () => this.#recover(core, epochs, { generations, bitmaps });
+    const recovery = step.isOut ? undefined : await recover();
     const nextGeneration = () => generations.next;
-    return this.#opened({ epochs, recovery, changedWhileClosed, nextGeneration });
+    return this.#opened(step, { epochs, recovery, recover, nextGeneration });
+  }
+
+  /** Rule 9. From then on it can be written to. */
+  async #recover(
+    core: VolumeCore,
+    epochs: Epochs,
+    { generations, bitmaps }: Pick<RecoveryParts, 'generations' | 'bitmaps'>,
+  ): Promise<RecoveryReport> {
+    const { maxDirtyBytes: maxBytes = 2 ** 30, onProgress } = this.#options;
+    const sidecar = this.#sidecar;
+    const epoch = highestEpoch(bitmaps) + 1;
+    const parts = { sidecar, data: this.#data, tags: this.#tags, generations, bitmaps, epoch };
+    const report = await recover({ ...parts, onProgress });
+    core.checkFailure();
+    const { geometry, unit, writeBitmap: write } = sidecar;
+    epochs.attach(new DirtyRegions({ geometry, bitmaps, epoch: epoch + 1, unit, write, maxBytes }));
+    core.adopt({ suspects: undefined });
+    return report;
   }
 
   /** Rule 13, and generations: none was used from the reservation on, and there is a new one before any of these is. */
@@ -200,12 +225,18 @@ class Opening {
     return new Generations({ next, limit, ahead, reserve });
   }
 
-  /** Rule 12. */
-  async #isChanged(): Promise<boolean> {
+  /** Rule 12. Nothing is looked at where the data is what it was when the volume was closed. */
+  async #lookAtData(bitmaps: readonly [Bitmap, Bitmap]): Promise<Step> {
     const { clean, identity } = this.#sidecar.superblocks.current;
-    if (!clean || identity === undefined) return false;
-    const now = await this.#options.identify?.();
-    return now !== undefined && !isIdentity(now, identity);
+    const { identify, random = Math.random } = this.#options;
+    const then = clean ? identity : undefined;
+    const now = then === undefined ? undefined : await identify?.();
+    const isSame = now !== undefined && then !== undefined && isIdentity(now, then);
+    const sampling = { sidecar: this.#sidecar, data: this.#data, bitmaps, random };
+    return {
+      hasChanged: now !== undefined && !isSame,
+      isOut: !isSame && (await isOutOfStep(sampling)),
+    };
   }
 
   #fail(error: unknown): void {
@@ -213,33 +244,43 @@ class Opening {
     this.#core?.fail(error);
   }
 
-  #makeCore(
-    parts: Pick<VolumeCore, 'dirty'> & {
-      readonly generations: Generations | undefined;
-      readonly suspects: ReadonlySet<number> | undefined;
-    },
-  ): VolumeCore {
-    return new VolumeCore({
+  #makeCore(parts: Pick<VolumeParts, 'generations' | 'suspects' | 'outOfStep'>): VolumeCore {
+    const core = new VolumeCore({
       ...parts,
+      dirty: undefined,
       path: this.#options.data.path,
       geometry: this.#sidecar.geometry,
       data: this.#data,
       tags: this.#tags,
       locks: new RangeLocks({ maxWaiting: this.#options.maxWaiting ?? 4096 }),
     });
+    this.#core = core;
+    if (this.#failure !== undefined) core.fail(this.#failure.error);
+    return core;
   }
 
   #opened(
-    parts: Pick<OpenedVolume, 'epochs' | 'recovery' | 'changedWhileClosed' | 'nextGeneration'>,
+    { hasChanged }: Step,
+    parts: Pick<OpenedVolume, 'epochs' | 'recovery' | 'recover' | 'nextGeneration'>,
   ): OpenedVolume {
+    const { random = Math.random, identify, onBaselineProgress, baseline = true } = this.#options;
     return {
       ...parts,
       core: this.#core!,
       sidecar: this.#sidecar,
-      truncated: this.#options.data.size < this.#sidecar.geometry.dataBytes,
-      identify: this.#options.identify,
+      changedWhileClosed: hasChanged,
+      identify,
+      random,
+      baseline,
+      onBaselineProgress,
     };
   }
+}
+
+/** Of data and sidecar. */
+interface Step {
+  readonly hasChanged: boolean;
+  readonly isOut: boolean;
 }
 
 function highestEpoch(bitmaps: readonly [Bitmap, Bitmap]): number {

@@ -17,14 +17,14 @@ interface Stream {
 }
 
 export class PageAhead {
-  readonly #pageCount: number;
+  readonly #pageCount: () => number;
   readonly #depth: number;
   readonly #streams: Stream[] = Array.from({ length: STREAMS }, () => ({ next: -1, end: 0 }));
   #oldest = 0;
   #last = -1;
 
-  /** `depth`: pages ahead, at most; none with 0. */
-  constructor(pageCount: number, depth: number) {
+  /** `pageCount`: may become more. `depth`: pages ahead, at most; none with 0. */
+  constructor(pageCount: () => number, depth: number) {
     this.#pageCount = pageCount;
     this.#depth = depth;
   }
@@ -44,7 +44,7 @@ export class PageAhead {
     // Half of it is left: more comes while that is used.
     if (stream.end - page > this.#depth / 2) return undefined;
     const first = Math.max(stream.end, page + 1);
-    const end = Math.min(page + 1 + this.#depth, this.#pageCount);
+    const end = Math.min(page + 1 + this.#depth, this.#pageCount());
     stream.end = Math.max(first, end);
     return first < end ? { first, end } : undefined;
   }

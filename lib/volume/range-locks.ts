@@ -133,11 +133,15 @@ export class RangeLocks {
     return this.#releases;
   }
 
-  /** Whether an exclusive lock overlapping these blocks is held, or was at any time since the stamp. Never wrong if it says no. */
-  wasLocked(first: number, end: number, stamp: number): boolean {
+  /**
+   * Whether an exclusive lock overlapping these blocks is held, or was at any time since the stamp, other than `own`. Never wrong if it
+   * says no.
+   */
+  wasLocked(first: number, end: number, stamp: number, own?: RangeLock): boolean {
     if (this.#exclusive === 0 && this.#releases === stamp) return false; // nobody writes
     if (stamp < this.#forgotten) return true;
-    return this.#tree.some(first, end, stamp, wasHeldForWriting);
+    if (own === undefined) return this.#tree.some(first, end, stamp, wasHeldForWriting);
+    return this.#tree.some(first, end, stamp, (lock) => lock !== own && wasHeldForWriting(lock));
   }
 
   #enter(lock: RangeLock): RangeLock {

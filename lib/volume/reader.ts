@@ -135,6 +135,7 @@ export class VolumeReader {
       const claim = claims[i] as Claim;
       if (claim === Claim.torn) torn!.push(block);
       else if (claim === Claim.lost) lost!.push(block);
+      else if (!isThere && claim !== Claim.bad) wrong!.push(block);
       else if (claim === Claim.nothing || claim === Claim.undefined) isUnverified = true;
       else if (isThere && sums[i] === expected[i]) continue;
       else if (claim === Claim.bad) bad!.push(block);
@@ -149,8 +150,9 @@ export class VolumeReader {
    * good. Resolves to whether any is.
    */
   async #confirm(blocks: readonly number[]): Promise<boolean> {
-    const { dirty, failure } = this.#core;
-    if (dirty === undefined || failure !== undefined) return blocks.length > 0;
+    const { dirty, failure, outOfStep } = this.#core;
+    const isFixed = dirty === undefined || failure !== undefined || outOfStep;
+    if (isFixed) return blocks.length > 0;
     let isAny = false;
     for (const block of blocks) {
       const isBad = this.#core.change(block, 1, (epoch) => this.#markBad(block, epoch));
@@ -174,7 +176,7 @@ export class VolumeReader {
   }
 
   #error({ wrong, bad, torn, lost }: Verdict): unknown {
-    const { path, failure } = this.#core;
+    const { path, failure, data } = this.#core;
     const blocks = [...wrong, ...bad, ...lost].sort((a, b) => a - b);
     if (blocks.length === 0) {
       const text = `Writes of blocks ${listed(torn)} of '${path}' left neither old nor new data`;
@@ -182,8 +184,18 @@ export class VolumeReader {
     }
     // Rule 8: a tag that should be here may be one that could not be put there.
     if (failure !== undefined) return failure.error;
-    const text = `Blocks ${listed(blocks)} of '${path}' are damaged`;
+    const ended = this.#isTruncated(blocks)
+      ? `: it is truncated, to ${data.target.size} bytes`
+      : '';
+    const text = `Blocks ${listed(blocks)} of '${path}' are damaged${ended}`;
     return ringboltError('ERR_RINGBOLT_CORRUPT', text, { path, blocks });
+  }
+
+  /** Whether the data ends before the last of these. */
+  #isTruncated(blocks: readonly number[]): boolean {
+    const { data, geometry } = this.#core;
+    const last = blocks.at(-1)!;
+    return data.target.size < last * geometry.blockSize + geometry.bytesOfBlock(last);
   }
 }
 

@@ -88,7 +88,7 @@ export async function createSidecar(target: VolumeTarget, made: NewSidecar): Pro
 export class Sidecar {
   readonly target: VolumeTarget;
   readonly superblocks: SuperblockStore;
-  readonly geometry: Geometry;
+  #geometry: Geometry;
   /** Of its sectors. */
   readonly seed: number;
   /** What it is written in, bytes: 512 to 4096. */
@@ -98,7 +98,7 @@ export class Sidecar {
     const { shape, layout, uuid } = superblocks.current;
     this.target = target;
     this.superblocks = superblocks;
-    this.geometry = new Geometry(shape, layout);
+    this.#geometry = new Geometry(shape, layout);
     this.seed = sectorSeed(uuid);
     this.unit = unitOf(target);
   }
@@ -113,6 +113,16 @@ export class Sidecar {
     const { sidecarBytes } = sidecar.geometry;
     if (target.size >= sidecarBytes) return sidecar;
     throw formatError(target.path, `it has ${target.size} bytes; expected ${sidecarBytes}`);
+  }
+
+  get geometry(): Geometry {
+    return this.#geometry;
+  }
+
+  /** Rule 14: its superblock has another shape than when it was opened. */
+  noteGrowth(): void {
+    const { shape, layout } = this.superblocks.current;
+    this.#geometry = new Geometry(shape, layout);
   }
 
   /** As they are there. */

@@ -1,6 +1,7 @@
 // What a volume says of itself.
 
 import type { ChecksumName } from '../checksum/names.js';
+import type { BaselineStatus } from './baseline.js';
 import type { RecoveryReport } from './recovery.js';
 import type { TagCacheStats } from './tag-cache.js';
 
@@ -11,15 +12,17 @@ export interface VolumeStatus {
   readonly metaPath: string;
   readonly metaBytes: number;
   readonly algorithm: ChecksumName;
-  readonly state: 'open' | 'read-only' | 'failed' | 'closed';
+  /** `'out-of-step'`: rule 12. It is read and verified; nothing is written until {@link Volume.rebaseline}. */
+  readonly state: 'open' | 'read-only' | 'out-of-step' | 'failed' | 'closed';
   /** Rule 8: what it failed with. */
   readonly failure: unknown;
-  /** What opening it found. Undefined for a volume that is only read. */
+  /** What opening it found. Undefined for a volume that is only read, or out of step. */
   readonly recovery: RecoveryReport | undefined;
   /** Rule 12: the data file is not what it was at the last clean close. */
   readonly changedWhileClosed: boolean;
-  /** The data is shorter than the volume. */
+  /** The data is shorter than the volume: what is missing is damaged, and cannot be written until somebody makes it as long again. */
   readonly truncated: boolean;
+  readonly baseline: BaselineStatus;
   readonly epoch: number;
   /** With a bit; and the data in them, at most, bytes: what recovery would read after a crash now. */
   readonly dirtyRegions: number;

@@ -108,7 +108,7 @@ export class TagCache {
     this.#onFailure = onFailure;
     this.#order = new PageOrder(pages);
     const depth = Math.min(MAX_AHEAD, Math.floor(pages / 16));
-    this.#ahead = new PageAhead(sidecar.geometry.pageCount, depth);
+    this.#ahead = new PageAhead(() => sidecar.geometry.pageCount, depth);
   }
 
   stats(): TagCacheStats {
@@ -129,8 +129,8 @@ export class TagCache {
     if (entry === undefined) return undefined;
     this.#hits++;
     this.#order.use(entry);
-    this.#readOn(number);
-    return entry.page;
+    // What is read ahead may take its place.
+    return this.#readOn(number) && !this.#entries.has(number) ? undefined : entry.page;
   }
 
   /** Calls `visit` with a page once it is there; it may keep it no longer than it runs. Rejects if there can be no room for it. */
@@ -283,9 +283,12 @@ export class TagCache {
     this.#free.push(entry.bytes);
   }
 
-  #readOn(number: number): void {
+  /** Whether it began to read something. */
+  #readOn(number: number): boolean {
     const run = this.#ahead.use(number);
-    if (run !== undefined && this.#waiting.length === 0) this.#readRun(run);
+    if (run === undefined || this.#waiting.length > 0) return false;
+    this.#readRun(run);
+    return true;
   }
 
   /** One read for each stretch of pages that are not there; only as far as there are slots that nobody has to be waited for. */

@@ -27,11 +27,13 @@ import { beginWait, type WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
 import { checkInteger, invalidType, outOfRange } from '../validate.js';
+import type { BaselineRun } from './baseline.js';
 import { runBatch } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
 import { createByPath, openByPath, protectByPath, sidecarBytes } from './by-path.js';
 import type { Extent, VolumeCore } from './core.js';
 import type { Epochs } from './epochs.js';
+import { Gate } from './gate.js';
 import { inspect, type VolumeInspectOptions, type VolumeInspection } from './inspect.js';
 import {
   bytesOf,
@@ -41,11 +43,19 @@ import {
   type VolumeReadOptions,
   type VolumeWriteOptions,
 } from './io-options.js';
+import { VolumeLife } from './life.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
 import { VolumeReader } from './reader.js';
+import type { RebaselineOptions, RebaselineReport } from './rebaseline.js';
 import type { VolumeStatus } from './status.js';
 import { VolumeWriter } from './writer.js';
+
+/** Bytes. */
+export interface VolumeRange {
+  readonly offset: number;
+  readonly length: number;
+}
 
 /** Its targets are its own, and closed with it. Made by {@link openVolume}. */
 export class Volume implements BlockTarget {
@@ -53,8 +63,8 @@ export class Volume implements BlockTarget {
   readonly #core: VolumeCore;
   readonly #reader: VolumeReader;
   readonly #writer: VolumeWriter;
-  #running = 0;
-  #onIdle: (() => void) | undefined;
+  readonly #gate = new Gate();
+  readonly #life: VolumeLife;
   #closing: Promise<void> | undefined;
 
   readonly #streams: Omit<StreamSource, 'target'> | undefined;
@@ -67,6 +77,7 @@ export class Volume implements BlockTarget {
     this.#core = opened.core;
     this.#reader = new VolumeReader(opened.core);
     this.#writer = new VolumeWriter(opened.core);
+    this.#life = new VolumeLife(opened, this.#gate);
     if (engine === undefined) return;
     this.#streams = engines.streamParts(engine);
     this.#forget = engines.addDependent(engine, () => this.close());
@@ -148,10 +159,11 @@ export class Volume implements BlockTarget {
   }
 
   status(): VolumeStatus {
-    const { sidecar, recovery, changedWhileClosed, truncated } = this.#opened;
-    const { dirty, failure, tags, locks } = this.#core;
-    const open = dirty === undefined ? 'read-only' : 'open';
-    const running = failure === undefined ? open : 'failed';
+    const { sidecar, changedWhileClosed, epochs } = this.#opened;
+    const { dirty, failure, tags, locks, outOfStep } = this.#core;
+    const open = epochs === undefined ? 'read-only' : 'open';
+    const inStep = outOfStep ? 'out-of-step' : open;
+    const running = failure === undefined ? inStep : 'failed';
     return {
       uuid: Buffer.from(sidecar.superblocks.current.uuid).toString('hex'),
       metaPath: sidecar.target.path,
@@ -159,9 +171,10 @@ export class Volume implements BlockTarget {
       algorithm: sidecar.superblocks.current.algorithm,
       state: this.#closing === undefined ? running : 'closed',
       failure: failure?.error,
-      recovery,
+      recovery: this.#life.recovery,
       changedWhileClosed,
-      truncated,
+      truncated: this.#life.isTruncated,
+      baseline: this.#life.baseline.status,
       epoch: dirty?.epoch ?? 0,
       dirtyRegions: dirty === undefined ? 0 : dirty.regions + dirty.oldRegions,
       dirtyBytes: dirty?.bytes ?? 0,
@@ -201,34 +214,31 @@ export class Volume implements BlockTarget {
   ): Promise<number> {
     return this.#run(async () => {
       checkWriteOptions(options);
-      this.#checkWritable();
+      this.#life.checkWritable();
       const extent = this.#extent(offset, bytesOf('from', from), false);
+      this.#life.checkThere(offset + extent.bytes);
       if (extent.bytes > 0) await this.#writer.write(extent, from, options);
       return extent.bytes;
     });
   }
 
-  readBatch(
+  async readBatch(
     ops: readonly Transfer[],
     options: ReadBatchOptions & VolumeReadOptions = {},
   ): Promise<BatchResult> {
-    return this.#run(async () => {
-      checkReadOptions(options, BATCH_OPTIONS);
-      this.#checkTransfers(ops, true);
-      return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
-    });
+    checkReadOptions(options, BATCH_OPTIONS);
+    this.#checkTransfers(ops, true);
+    return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
   }
 
-  writeBatch(
+  async writeBatch(
     ops: readonly Transfer[],
     options: WriteBatchOptions & { readonly stable?: Stability } = {},
   ): Promise<BatchResult> {
-    return this.#run(async () => {
-      checkWriteOptions(options, BATCH_OPTIONS);
-      this.#checkWritable();
-      this.#checkTransfers(ops, false);
-      return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
-    });
+    checkWriteOptions(options, BATCH_OPTIONS);
+    this.#life.checkWritable();
+    this.#checkTransfers(ops, false);
+    return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
   }
 
   /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
@@ -260,7 +270,7 @@ export class Volume implements BlockTarget {
 
   /** As {@link BlockFile.writable}; what is around the stream in the blocks at its ends is read, verified, and kept. */
   writable(options?: WritableOptions): Writable {
-    this.#checkWritable();
+    this.#life.checkWritable();
     return writable(this.#streamSource(), options);
   }
 
@@ -278,14 +288,64 @@ export class Volume implements BlockTarget {
   /** Ends the epoch now: what was flushed needs no recovery after a crash. */
   settle(): Promise<void> {
     return this.#run(async () => {
-      this.#checkWritable();
+      this.#life.checkWritable();
       await this.#opened.epochs!.change();
     });
   }
 
   /**
-   * Refuses new operations, waits for those under way, makes data and tags durable, and closes both targets. A second call returns the
-   * same promise.
+   * The baseline of a volume that was made around data: begins, goes on, or joins what is under way. Resolves when all blocks have tags,
+   * durably. `status().baseline` says how far it has come.
+   *
+   * @throws `ABORT_ERR` if it is paused, by {@link pauseBaseline}, a signal, or since the volume is closed; what it failed with
+   */
+  async baseline(run: BaselineRun = {}): Promise<void> {
+    this.#checkOpen();
+    this.#life.checkWritable();
+    this.#life.checkThere();
+    await this.#life.baseline.run(run);
+  }
+
+  /** Resolves when nothing of it is under way any more. {@link baseline} goes on with it. */
+  pauseBaseline(): Promise<void> {
+    return this.#life.baseline.pause();
+  }
+
+  /**
+   * Dangerous: takes what is there now for good, in the whole volume or in a range of bytes, whatever was known of it. Damage that was
+   * found, and all that was not found yet, cannot be told from good data afterwards. Besides overwriting it is the only way to make damage go
+   * away, and the way to go on with a volume that is out of step, which is looked at again then. Blocks that cannot be read
+   * keep their tags. Other operations go on meanwhile. Resolves when the new tags are durable.
+   *
+   * @throws `ABORT_ERR` if the signal was aborted: what was done until then stays; `ERR_RINGBOLT_CLOSED` if the volume is closed under it
+   */
+  async rebaseline(
+    range: VolumeRange = { offset: 0, length: this.size },
+    options: RebaselineOptions = {},
+  ): Promise<RebaselineReport> {
+    this.#checkOpen();
+    checkInteger('length', range.length, 0);
+    const { first, count } = this.#extent(range.offset, range.length, false);
+    return this.#life.rebaseline(first, first + count, options);
+  }
+
+  /**
+   * Makes the volume larger, data and sidecar: what is new is zeros, whatever was there in a file or device that was longer than the
+   * volume. Other operations wait meanwhile. The baseline of a volume that was made around data goes on over what is new. After a crash it
+   * has the old size or the new one.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if it would become smaller; `ERR_RINGBOLT_CORRUPT` if its last block was shorter than the others and is
+   * damaged: it has to be overwritten first; `ERR_RINGBOLT_OUT_OF_STEP` if the data is truncated
+   */
+  async grow(size: number): Promise<void> {
+    this.#checkOpen();
+    checkInteger('size', size, 1);
+    await this.#life.grow(size);
+  }
+
+  /**
+   * Refuses new operations, stops baseline and rebaseline, waits for those under way, makes data and tags durable, and closes both
+   * targets. A second call returns the same promise.
    *
    * @throws what the volume failed with, before or now: it is recovered when it is opened again
    */
@@ -300,14 +360,11 @@ export class Volume implements BlockTarget {
 
   async #close(): Promise<void> {
     const { sidecar, epochs } = this.#opened;
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
-      });
-    }
+    await this.#life.stop();
+    await this.#gate.whenEmpty();
     try {
       await epochs?.stop();
-      if (epochs !== undefined) await this.#closeCleanly(epochs);
+      if (epochs !== undefined && !this.#core.outOfStep) await this.#closeCleanly(epochs);
     } finally {
       this.#forget?.();
       await Promise.all([this.#core.data.target.close(), sidecar.target.close()]);
@@ -327,15 +384,13 @@ export class Volume implements BlockTarget {
     }));
   }
 
-  async #run<T>(operation: () => Promise<T>): Promise<T> {
+  #run<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) return Promise.reject(closedError('volume', this.path));
+    return this.#gate.run(operation);
+  }
+
+  #checkOpen(): void {
     if (this.#closing !== undefined) throw closedError('volume', this.path);
-    this.#running++;
-    try {
-      return await operation();
-    } finally {
-      this.#running--;
-      if (this.#running === 0) this.#onIdle?.();
-    }
   }
 
   #inPieces(
@@ -347,9 +402,10 @@ export class Volume implements BlockTarget {
     return this.#run(async () => {
       checkInteger('length', length, 0);
       const { bytes } = this.#extent(offset, length, false);
+      this.#life.checkThere(offset + bytes);
       const interrupts = beginWait(options);
       try {
-        this.#checkWritable();
+        this.#life.checkWritable();
         for (let at = 0; at < bytes; at += PIECE_BYTES) {
           await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
           if (interrupts?.reason !== undefined) throw interrupts.reason;
@@ -358,14 +414,6 @@ export class Volume implements BlockTarget {
         interrupts?.end();
       }
     });
-  }
-
-  #checkWritable(): void {
-    if (this.#core.dirty === undefined) {
-      const text = `'${this.path}' was opened for reading`;
-      throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text, { path: this.path });
-    }
-    this.#core.checkFailure(); // rule 8
   }
 
   /** Nothing of a batch begins if any of it is wrong. */

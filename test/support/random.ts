@@ -2,37 +2,19 @@
 
 import { randomInt } from 'node:crypto';
 import { onTestFailed } from 'vitest';
+import { Seeded } from './seeded.js';
 
-export class Random {
-  readonly seed: number;
-  #state: number;
-
+export class Random extends Seeded {
   /** `seed`: from 1 on, of one that says by itself what it was. */
   constructor(seed?: number) {
-    this.seed = seed ?? Number(process.env['RINGBOLT_SEED'] ?? randomInt(1, 2 ** 31));
-    this.#state = this.seed;
+    super(seed ?? Number(process.env['RINGBOLT_SEED'] ?? randomInt(1, 2 ** 31)));
     if (seed !== undefined) return;
     onTestFailed(() => {
       console.log(`repeat with RINGBOLT_SEED=${this.seed}`);
     });
   }
 
-  /** Another one, that goes its own way from here, whatever is asked of this one. */
-  fork(): Random {
+  override fork(): Random {
     return new Random(1 + this.below(2 ** 31 - 1));
-  }
-
-  /** A whole number from 0 to `below` - 1. */
-  below(below: number): number {
-    // xorshift32
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    return (this.#state >>> 0) % below;
-  }
-
-  /** True in so many of cases, from 0 to 1. */
-  chance(share: number): boolean {
-    return share > 0 && this.below(2 ** 24) < share * 2 ** 24;
   }
 }

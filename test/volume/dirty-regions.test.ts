@@ -82,6 +82,17 @@ describe('dirty regions', () => {
     expect(dirtyOnDisk().size).toBe(900);
   });
 
+  it('let others in after one that waited only for a write that was under way', async () => {
+    const dirty = newDirty();
+    const first = dirty.enter(3, 4);
+    await world.turns.pass(1);
+    const second = dirty.enter(3, 4);
+    await Promise.all([first, second]);
+    expect(drive.counts.write).toBe(1);
+    expect(await dirty.enter(500, 501)).toBe(1);
+    expect(dirtyOnDisk()).toEqual(new Set([3, 500]));
+  });
+
   it('write no more of a bitmap than its device wants', async () => {
     for (const unit of [512, 4096]) {
       const dirty = newDirty(unit);

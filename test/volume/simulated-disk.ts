@@ -11,7 +11,8 @@
 //
 // It keeps to what `BlockFile` promises: other memory than leases is copied when a write begins, a lease is not, and belongs to the
 // disk meanwhile; a flush covers what had resolved before it; after a flush or durable write that failed, later ones
-// reject until the disk is opened again. A medium has a fixed size: writes beyond it fail with ENOSPC.
+// reject until the disk is opened again. Zeroing beyond the end makes a medium longer, up to its drive's limit; other writes there fail with
+// ENOSPC, as they would on a device.
 
 import {
   AbortError,
@@ -35,7 +36,7 @@ import {
   type ChecksumPlace,
 } from './simulated-checksums.js';
 import type { OperationKind, SimulatedDrive } from './simulated-drive.js';
-import { SECTOR, type Pending } from './simulated-medium.js';
+import { Pending, SECTOR } from './simulated-medium.js';
 import type { Turns } from './turns.js';
 
 interface Memory {
@@ -65,7 +66,7 @@ export class SimulatedDisk implements BlockTarget {
   }
 
   read(offset: number, into: Lease | Uint8Array, options: IoOptions = {}): Promise<number> {
-    return this.#run(() => {
+    return this.#run(async () => {
       const memory = memoryOf(into);
       const transfer = { length: memory.bytes.length, firstBlock: undefined };
       const { checksum } = options;
@@ -75,7 +76,7 @@ export class SimulatedDisk implements BlockTarget {
   }
 
   write(offset: number, from: Lease | Uint8Array, options: WriteOptions = {}): Promise<number> {
-    return this.#run(() => {
+    return this.#run(async () => {
       const memory = memoryOf(from);
       const transfer = { length: memory.bytes.length, firstBlock: undefined };
       const { checksum } = options;
@@ -149,7 +150,7 @@ export class SimulatedDisk implements BlockTarget {
   async #run<T>(operation: () => Promise<T>): Promise<T> {
     if (!this.#isAlive()) return never();
     if (this.#closed) throw new RingboltError('ERR_RINGBOLT_CLOSED', 'The disk is closed');
-    const running = (async () => operation())();
+    const running = operation();
     this.#running.add(running);
     try {
       return await running;
@@ -201,9 +202,9 @@ export class SimulatedDisk implements BlockTarget {
   #begin(kind: OperationKind, offset: number, length: number, options: WriteOptions): void {
     const { signal, durable = false } = options;
     if (signal?.aborted === true) throw aborted(signal);
-    for (const [name, value] of Object.entries({ offset, length })) {
+    for (const value of [offset, length]) {
       if (Number.isSafeInteger(value) && value >= 0 && value % this.blockSize === 0) continue;
-      const text = `${name} ${value} is no multiple of ${this.blockSize}`;
+      const text = `${length} bytes at ${offset} are not in units of ${this.blockSize}`;
       throw new RingboltError('ERR_RINGBOLT_MISALIGNED', text, { offset, length });
     }
     this.drive.counts[kind]++;
@@ -218,29 +219,26 @@ export class SimulatedDisk implements BlockTarget {
     place: ChecksumPlace | undefined,
   ): Promise<number> {
     this.#begin('read', offset, bytes.length, options);
-    const { medium, random } = this.drive;
+    const { medium } = this.drive;
     const length = Math.max(0, Math.min(bytes.length, medium.size - offset));
-    const before = medium.visible(offset, length).slice();
+    const reading = medium.beginRead(offset, length);
     const end = this.#depart(lease);
+    const rejection = interruption(options, this.drive.turns);
     const done = this.#later(() => {
-      for (let at = 0; at < length; at += SECTOR) {
-        const now = medium.visible(offset + at, Math.min(SECTOR, length - at));
-        if (random.below(2) === 0) before.set(now, at);
-      }
       end();
       const failed = medium.unreadableIn(offset, length);
-      if (failed !== undefined || this.drive.happens('read')) {
-        throw ioError('EIO', 'read', {
-          offset,
-          length,
-          bytesDone: this.#whole((failed ?? offset) - offset),
-        });
+      const isGood = failed === undefined && !this.drive.happens('read');
+      const interrupted = rejection();
+      medium.endRead(reading, isGood && interrupted === undefined ? bytes : undefined);
+      if (interrupted !== undefined) throw interrupted;
+      if (!isGood) {
+        const bytesDone = this.#whole((failed ?? offset) - offset);
+        throw ioError('EIO', 'read', { offset, length, bytesDone });
       }
+      if (place !== undefined) useChecksums(place, bytes.subarray(0, length));
+      return length;
     });
-    await this.#interruptible(done, options);
-    bytes.set(before.subarray(0, length));
-    if (place !== undefined) useChecksums(place, before.subarray(0, length));
-    return length;
+    return this.#interruptible(done, options);
   }
 
   async #write(
@@ -259,38 +257,41 @@ export class SimulatedDisk implements BlockTarget {
     this.#begin(kind, offset, length, options);
     const end = this.#depart(lease);
     const rejection = interruption(options, this.drive.turns);
+    const { limit } = this.drive;
+    if (kind === 'writeZeroes') this.drive.medium.grow(Math.min(limit, offset + length));
     const fault = this.#writeFault(offset, length);
     const start = fault === undefined ? this.#placeOf(offset, length) : offset;
-    const left = new Set<Pending>();
     const room = Math.min(length, Math.max(0, this.size - start));
     const bytesDone = fault === undefined ? length : this.#whole(this.drive.random.below(room + 1));
+    const { medium } = this.drive;
+    const pending = new Pending(start, data);
     for (let at = 0; at < room; at += SECTOR) {
       if (at >= bytesDone && this.drive.random.below(2) === 0) continue; // this one it does not come to
-      left.add({ offset: start + at, bytes: () => data.slice(at, at + SECTOR) });
+      pending.left[at / SECTOR] = 1;
     }
-    for (const pending of left) this.drive.medium.pending.add(pending);
-    const some = () => [...left].filter(() => this.drive.random.below(2) === 0);
+    medium.pending.add(pending);
     await this.#later(() => {
-      this.#apply(some(), left);
+      this.#apply(pending, 2);
     });
     return this.#later(() => {
       const interrupted = rejection();
       const rejects = interrupted !== undefined && this.drive.happens('interrupt');
-      this.#apply(rejects ? some() : [...left], left);
-      for (const pending of left) this.drive.medium.pending.delete(pending);
+      this.#apply(pending, rejects ? 2 : 1);
+      medium.pending.delete(pending);
       end();
       if (rejects) throw interrupted;
       if (fault !== undefined) throw ioError(fault, kind, { offset, length, bytesDone });
-      if (durable) this.#sync(this.drive.medium.order, start, length);
+      if (durable) this.#sync(medium.order, start, length);
       return length;
     });
   }
 
-  #apply(some: readonly Pending[], left: Set<Pending>): void {
-    for (const pending of some) {
-      this.drive.medium.write(pending.offset, pending.bytes());
-      this.drive.medium.pending.delete(pending);
-      left.delete(pending);
+  /** Of the sectors that it has still to come to each, or one of so many. */
+  #apply(pending: Pending, oneOf: number): void {
+    for (let index = 0; index < pending.left.length; index++) {
+      if (pending.left[index] === 0) continue;
+      if (oneOf === 1 || this.drive.random.below(oneOf) === 0)
+        this.drive.medium.writeSector(pending, index);
     }
   }
 

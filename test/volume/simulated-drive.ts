@@ -1,7 +1,7 @@
 // The machine of a simulation: drives, what goes wrong with them, and the power that fails for all of them at once. See
 // simulated-disk.ts.
 
-import type { Random } from '../support/random.js';
+import type { Seeded } from '../support/seeded.js';
 import { SimulatedDisk } from './simulated-disk.js';
 import { SECTOR, SimulatedMedium, type Crash } from './simulated-medium.js';
 import { Turns } from './turns.js';
@@ -22,7 +22,7 @@ export interface SimulatedFaults {
   misdirect: number;
   /** A write that was interrupted rejects, with some sectors written; otherwise it settles with its real outcome. */
   interrupt: number;
-  /** Of each sector that was not synced in a crash: it is neither old nor new, or cannot be read. */
+  /** Of each sector that was not synced in a crash, below `spoiltBelow`: it is neither old nor new, or cannot be read. */
   spoil: number;
 }
 
@@ -50,6 +50,8 @@ export interface SimulatedOperation {
 export interface SimulatedDiskOptions {
   /** Bytes. */
   readonly size: number;
+  /** As long as it may become by being zeroed beyond its end. Default: `size`. */
+  readonly limit?: number;
   /** Default 512. */
   readonly blockSize?: number;
   /** Turns that an operation takes, at most. Default 4. */
@@ -58,11 +60,11 @@ export interface SimulatedDiskOptions {
 
 /** A machine with its disks. */
 export class SimulatedWorld {
-  readonly random: Random;
+  readonly random: Seeded;
   readonly turns: Turns;
   readonly #drives: SimulatedDrive[] = [];
 
-  constructor(random: Random) {
+  constructor(random: Seeded) {
     this.random = random;
     this.turns = new Turns(random.fork());
   }
@@ -83,11 +85,15 @@ export class SimulatedWorld {
 export class SimulatedDrive {
   readonly path: string;
   readonly medium: SimulatedMedium;
-  readonly random: Random;
+  readonly random: Seeded;
   readonly turns: Turns;
   readonly blockSize: number;
   readonly maxDelay: number;
   readonly faults: SimulatedFaults = { ...NO_FAULTS };
+  /** Bytes: sectors from here on a crash leaves old or new, whatever `faults.spoil` is. */
+  spoiltBelow = Infinity;
+  /** Bytes: as long as it may become. */
+  limit: number;
   /** Begun so far. */
   readonly counts: Record<OperationKind, number> = {
     read: 0,
@@ -108,6 +114,7 @@ export class SimulatedDrive {
     this.random = random.fork();
     this.turns = turns;
     this.blockSize = options.blockSize ?? SECTOR;
+    this.limit = options.limit ?? options.size;
     this.maxDelay = options.maxDelay ?? 4;
     this.medium = new SimulatedMedium(random.fork(), options.size);
   }
@@ -119,7 +126,7 @@ export class SimulatedDrive {
   /** Operations under way never settle, as their process is gone. */
   crash(kind: Crash): void {
     this.#generation++;
-    this.medium.crash(kind, this.faults.spoil);
+    this.medium.crash(kind, this.faults.spoil, this.spoiltBelow);
     this.#planned.length = 0;
     for (const end of this.onCrash) end();
     this.onCrash.clear();
@@ -135,7 +142,7 @@ export class SimulatedDrive {
   }
 
   happens(fault: keyof SimulatedFaults): boolean {
-    const planned = this.#planned.indexOf(fault);
+    const planned = this.#planned.length === 0 ? -1 : this.#planned.indexOf(fault);
     if (planned >= 0) this.#planned.splice(planned, 1);
     return planned >= 0 || this.random.chance(this.faults[fault]);
   }

@@ -3,7 +3,7 @@
 import { createVolume, type OpenVolumeOptions } from '../../dist/lib/volume/open.js';
 import { Geometry, planLayout, shapeOf, TAGS_PER_PAGE } from '../../dist/lib/volume/geometry.js';
 import { openVolume, type Volume } from '../../dist/lib/volume/volume.js';
-import type { Random } from '../support/random.js';
+import type { Seeded } from '../support/seeded.js';
 import { SimulatedWorld, type SimulatedDrive } from './simulated-drive.js';
 import { SECTOR } from './simulated-medium.js';
 
@@ -24,7 +24,7 @@ export class SimulatedVolume {
   /** What the volume's timer has to do, if anything. */
   onTimer: (() => void) | undefined;
 
-  constructor(random: Random, bytes: number, units: { data?: number; sidecar?: number } = {}) {
+  constructor(random: Seeded, bytes: number, units: { data?: number; sidecar?: number } = {}) {
     const shape = shapeOf(bytes, BLOCK);
     this.geometry = new Geometry(shape, planLayout(shape));
     this.world = new SimulatedWorld(random.fork());

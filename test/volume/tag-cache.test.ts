@@ -125,6 +125,17 @@ describe('a cache of tag pages', () => {
     }
   });
 
+  it('has a page that is being used, also where what is read ahead takes its place', async () => {
+    const cache = await newCache(64, 16);
+    // It is the one whose turn it is to go when somebody comes to it from the page before.
+    const [oldest, before] = [25, 24];
+    const others = Array.from({ length: 14 }, (_, i) => 62 - 2 * i);
+    for (const page of [oldest, ...others, before]) await get(cache, page * TAGS_PER_PAGE);
+    await put(cache, oldest * TAGS_PER_PAGE, 7n);
+    expect(cache.stats().ahead).toBe(1);
+    expect(await get(cache, oldest * TAGS_PER_PAGE)).toBe(7n);
+  });
+
   it('reads a page once for all that wait for it', async () => {
     const cache = await newCache(4, 2);
     const { read } = drive.counts;

@@ -1,0 +1,67 @@
+// Who is at work on a volume: any number of operations, or one that needs it for itself.
+//
+//   run ─▶ running, at once          alone ─▶ later ones wait ─▶ those running have ended ─▶ it runs ─▶ those that waited
+//
+// What makes up a volume is exchanged under `alone` (rule 14): whoever runs here may rely on it from beginning to end.
+
+export class Gate {
+  /** Those that run, and those that wait to. */
+  #users = 0;
+  #running = 0;
+  /** Until whoever is alone has ended. */
+  #closed: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  async run<T>(operation: () => Promise<T>): Promise<T> {
+    this.#users++;
+    while (this.#closed !== undefined) await this.#closed;
+    this.#running++;
+    try {
+      return await operation();
+    } finally {
+      this.#running--;
+      if (this.#running === 0) this.#onIdle?.();
+      this.#leave();
+    }
+  }
+
+  /** `operation` must not wait for anybody who runs here. */
+  async alone<T>(operation: () => Promise<T>): Promise<T> {
+    this.#users++;
+    while (this.#closed !== undefined) await this.#closed;
+    let open: () => void = () => undefined;
+    this.#closed = new Promise((resolve) => {
+      open = resolve;
+    });
+    try {
+      await this.#whenIdle();
+      return await operation();
+    } finally {
+      this.#closed = undefined;
+      open();
+      this.#leave();
+    }
+  }
+
+  /** Resolves when nobody runs or waits to. To be called once, when nobody comes any more. */
+  async whenEmpty(): Promise<void> {
+    if (this.#users === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  async #whenIdle(): Promise<void> {
+    if (this.#running === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    this.#onIdle = undefined;
+  }
+
+  #leave(): void {
+    this.#users--;
+    if (this.#users === 0) this.#onEmpty?.();
+  }
+}
