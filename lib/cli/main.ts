@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageVersion } from '../../bench/environment.js';
 import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
+import { protectCommand } from './protect.js';
 import { statusCommand } from './status.js';
 import { topologyCommand } from './topology.js';
 
@@ -13,7 +14,14 @@ const program = new Command('ringbolt')
   .version(packageVersion())
   .showHelpAfterError('(--help shows what there is)');
 
-for (const command of [benchCommand(), doctorCommand(), statusCommand(), topologyCommand()]) {
+const COMMANDS = [
+  benchCommand(),
+  doctorCommand(),
+  protectCommand(),
+  statusCommand(),
+  topologyCommand(),
+];
+for (const command of COMMANDS) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -93,7 +93,11 @@ export async function createVolume(options: CreateVolumeOptions): Promise<void> 
   await createSidecar(sidecar, { shape, algorithm, neverWritten: contents });
 }
 
-export interface OpenedVolume {
+export interface OpenedVolume extends OpenedParts {
+  readonly targets: { readonly data: SyncedTarget; readonly sidecar: SyncedTarget };
+}
+
+interface OpenedParts {
   readonly core: VolumeCore;
   readonly sidecar: Sidecar;
   /** Undefined for a volume that is only read. */
@@ -117,9 +121,13 @@ export interface OpenedVolume {
  * @throws `ERR_RINGBOLT_FORMAT`, `ERR_RINGBOLT_UNSUPPORTED`, and what reading and writing do
  */
 export async function openParts(options: OpenVolumeOptions): Promise<OpenedVolume> {
-  const sidecar = await Sidecar.open(new SyncedTarget(options.sidecar));
-  const opening = new Opening({ ...options, data: new SyncedTarget(options.data) }, sidecar);
-  return options.access === 'read' ? opening.forReading() : opening.forWriting();
+  const targets = {
+    data: new SyncedTarget(options.data),
+    sidecar: new SyncedTarget(options.sidecar),
+  };
+  const opening = new Opening({ ...options, ...targets }, await Sidecar.open(targets.sidecar));
+  const parts = await (options.access === 'read' ? opening.forReading() : opening.forWriting());
+  return { ...parts, targets };
 }
 
 class Opening {
@@ -145,7 +153,7 @@ class Opening {
     this.#tags = new BlockTags(cache, sidecar.geometry, sidecar.superblocks, this.#data.seed);
   }
 
-  async forReading(): Promise<OpenedVolume> {
+  async forReading(): Promise<OpenedParts> {
     const { geometry } = this.#sidecar;
     const bitmaps = await this.#sidecar.readBitmaps();
     const step = await this.#lookAtData(bitmaps);
@@ -159,7 +167,7 @@ class Opening {
     });
   }
 
-  async forWriting(): Promise<OpenedVolume> {
+  async forWriting(): Promise<OpenedParts> {
     const { data, epochMs: intervalMs = 10_000, timer = systemTimer } = this.#options;
     const sidecar = this.#sidecar;
     const { geometry, superblocks } = sidecar;
@@ -261,8 +269,8 @@ class Opening {
 
   #opened(
     { hasChanged }: Step,
-    parts: Pick<OpenedVolume, 'epochs' | 'recovery' | 'recover' | 'nextGeneration'>,
-  ): OpenedVolume {
+    parts: Pick<OpenedParts, 'epochs' | 'recovery' | 'recover' | 'nextGeneration'>,
+  ): OpenedParts {
     const { random = Math.random, identify, onBaselineProgress, baseline = true } = this.#options;
     return {
       ...parts,

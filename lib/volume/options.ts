@@ -4,6 +4,7 @@ import { CHECKSUM_NAMES, type ChecksumName } from '../checksum/names.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidType } from '../validate.js';
 import type { OpenVolumeOptions } from './open.js';
 import { checkBlockSize, PAGE_BYTES } from './geometry.js';
+import type { PassProgress } from './pass.js';
 import type { RecoveryProgress } from './recovery.js';
 
 /** Where the parts of a volume are. */
@@ -18,14 +19,24 @@ export interface VolumeSettings extends VolumePlace {
   readonly direct?: 'auto' | false;
   /** Memory for tags, bytes: 4 KiB for those of 248 blocks. 64 KiB to 1 TiB; default 16 MiB. */
   readonly tagCacheBytes?: number;
-  /** An epoch ends when so much data is in dirty regions, which is what recovery reads after a crash. Default 1 GiB. */
+  /**
+   * So much data is in dirty regions, at most, which is what is read to recover after a crash; more only where one operation alone is in
+   * more. Default 1 GiB.
+   */
   readonly maxDirtyBytes?: number;
-  /** And after so much time, 10 ms to an hour. Default 10,000. */
+  /** What was written is settled, so that it needs no recovery, after so much time: 10 ms to an hour. Default 10,000. */
   readonly epochMs?: number;
   /** Operations that may wait for others on the same blocks, before they are refused with `ERR_RINGBOLT_OVERLOADED`. Default 4096. */
   readonly maxWaiting?: number;
   /** Called while the volume is recovered after a crash. */
   readonly onProgress?: (progress: RecoveryProgress) => void;
+  /**
+   * Whether the baseline of a protected volume, if it has not ended, goes on by itself, in the background. False leaves that to
+   * {@link Volume.baseline}. Default true.
+   */
+  readonly baseline?: boolean;
+  /** Called while that goes on. */
+  readonly onBaselineProgress?: (progress: PassProgress) => void;
 }
 
 export interface VolumeOpenOptions extends VolumeSettings {
@@ -57,6 +68,8 @@ const SETTINGS = [
   'epochMs',
   'maxWaiting',
   'onProgress',
+  'baseline',
+  'onBaselineProgress',
 ];
 const FORMAT = ['blockSize', 'algorithm'];
 
@@ -73,14 +86,16 @@ interface ResolvedSettings {
 
 function resolveSettings(options: VolumeSettings): ResolvedSettings {
   const { tagCacheBytes = DEFAULT_TAG_CACHE_BYTES, onProgress, direct = 'auto' } = options;
-  const { maxDirtyBytes, epochMs, maxWaiting } = options;
+  const { maxDirtyBytes, epochMs, maxWaiting, baseline, onBaselineProgress } = options;
   checkOneOf('options.direct', direct, ['auto', false] as const);
   checkInteger('options.tagCacheBytes', tagCacheBytes, MIN_TAG_CACHE_BYTES, 2 ** 40);
   if (maxDirtyBytes !== undefined) checkInteger('options.maxDirtyBytes', maxDirtyBytes, 1);
   if (epochMs !== undefined) checkInteger('options.epochMs', epochMs, 10, HOUR_MS);
   if (maxWaiting !== undefined) checkInteger('options.maxWaiting', maxWaiting, 0, MAX_WAITING);
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalidType('options.onProgress', 'of type function', onProgress);
+  if (baseline !== undefined) checkBoolean('options.baseline', baseline);
+  for (const [name, listener] of Object.entries({ onProgress, onBaselineProgress })) {
+    if (listener === undefined || typeof listener === 'function') continue;
+    throw invalidType(`options.${name}`, 'of type function', listener);
   }
   const settings = {
     tagPages: Math.floor(tagCacheBytes / PAGE_BYTES),
@@ -88,6 +103,8 @@ function resolveSettings(options: VolumeSettings): ResolvedSettings {
     ...(epochMs !== undefined && { epochMs }),
     ...(maxWaiting !== undefined && { maxWaiting }),
     ...(onProgress !== undefined && { onProgress }),
+    ...(baseline !== undefined && { baseline }),
+    ...(onBaselineProgress !== undefined && { onBaselineProgress }),
   };
   return { direct, settings };
 }

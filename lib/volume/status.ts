@@ -3,6 +3,7 @@
 import type { ChecksumName } from '../checksum/names.js';
 import type { BaselineStatus } from './baseline.js';
 import type { RecoveryReport } from './recovery.js';
+import type { TargetStats } from './synced-target.js';
 import type { TagCacheStats } from './tag-cache.js';
 
 export interface VolumeStatus {
@@ -27,9 +28,16 @@ export interface VolumeStatus {
   /** With a bit; and the data in them, at most, bytes: what recovery would read after a crash now. */
   readonly dirtyRegions: number;
   readonly dirtyBytes: number;
-  readonly tags: TagCacheStats;
   /** Operations that wait for others on the same blocks. */
   readonly waiting: number;
+}
+
+/** Totals since it was opened. */
+export interface VolumeStats {
+  /** What went to the files and came from them, for users and for the volume itself: recovery, baseline, reads that were repeated. */
+  readonly data: TargetStats;
+  readonly sidecar: TargetStats;
+  readonly tags: TagCacheStats;
   /** Reads that did not agree with their tags at once. */
   readonly readsRepeated: number;
   /** Blocks that were found to be damaged. */

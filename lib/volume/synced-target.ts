@@ -25,6 +25,18 @@ import { isRefusal } from '../device/streams/source.js';
 /** What a volume needs of a target. */
 export type VolumeTarget = Omit<BlockTarget, 'readable' | 'writable' | 'leases'>;
 
+/** What went to a target and came from it, since it was opened. */
+export interface TargetStats {
+  readonly reads: number;
+  readonly bytesRead: number;
+  /** Each transfer of a batch is one. Ranges that are zeroed or discarded are none. */
+  readonly writes: number;
+  readonly bytesWritten: number;
+  /** Of the writes, or batches: those that waited until they were on stable storage. */
+  readonly durableWrites: number;
+  readonly flushes: number;
+}
+
 const HARMLESS = ['ABORT_ERR', 'ERR_RINGBOLT_TIMEOUT', 'ERR_RINGBOLT_CLOSED', 'ERR_OUT_OF_RANGE'];
 
 /** Whether something that rejected with this was not made, or goes on: of a flush, anything else is final (rule 8). */
@@ -40,9 +52,22 @@ export class SyncedTarget implements VolumeTarget {
   readonly #flushing = new Set<Promise<unknown>>();
   readonly #writing = new Set<Promise<unknown>>();
   #failure: { readonly error: unknown } | undefined;
+  readonly #counts = {
+    reads: 0,
+    bytesRead: 0,
+    writes: 0,
+    bytesWritten: 0,
+    durableWrites: 0,
+    flushes: 0,
+  };
 
   constructor(target: VolumeTarget) {
     this.#target = target;
+  }
+
+  /** Counts operations as they begin, whatever comes of them. */
+  get stats(): TargetStats {
+    return { ...this.#counts };
   }
 
   get path(): string {
@@ -58,24 +83,33 @@ export class SyncedTarget implements VolumeTarget {
   }
 
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
+    this.#counts.reads++;
+    this.#counts.bytesRead += bytesOf(into);
     return this.#target.read(offset, into, options);
   }
 
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
+    this.#counts.writes++;
+    this.#counts.bytesWritten += bytesOf(from);
     const write = () => this.#target.write(offset, from, options);
     return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult> {
+    this.#counts.reads += ops.length;
+    for (const { buffer } of ops) this.#counts.bytesRead += bytesOf(buffer);
     return this.#target.readBatch(ops, options);
   }
 
   writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult> {
+    this.#counts.writes += ops.length;
+    for (const { buffer } of ops) this.#counts.bytesWritten += bytesOf(buffer);
     const write = () => this.#target.writeBatch(ops, options);
     return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   async flush(options?: FlushOptions): Promise<void> {
+    this.#counts.flushes++;
     await this.#run(this.#flushing, () => this.#target.flush(options));
     await Promise.allSettled([...this.#flushing, ...this.#writing]);
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -94,6 +128,7 @@ export class SyncedTarget implements VolumeTarget {
   }
 
   async #writeDurably<T>(write: () => Promise<T>): Promise<T> {
+    this.#counts.durableWrites++;
     const result = await this.#run(this.#writing, write);
     if (this.#flushing.size > 0) await Promise.allSettled(this.#flushing);
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -112,4 +147,8 @@ export class SyncedTarget implements VolumeTarget {
       others.delete(syncing);
     }
   }
+}
+
+function bytesOf(memory: Lease | Uint8Array): number {
+  return memory instanceof Uint8Array ? memory.length : memory.buffer.length;
 }

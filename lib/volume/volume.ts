@@ -48,7 +48,7 @@ import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js'
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
 import { VolumeReader } from './reader.js';
 import type { RebaselineOptions, RebaselineReport } from './rebaseline.js';
-import type { VolumeStatus } from './status.js';
+import type { VolumeStats, VolumeStatus } from './status.js';
 import { VolumeWriter } from './writer.js';
 
 /** Bytes. */
@@ -160,7 +160,7 @@ export class Volume implements BlockTarget {
 
   status(): VolumeStatus {
     const { sidecar, changedWhileClosed, epochs } = this.#opened;
-    const { dirty, failure, tags, locks, outOfStep } = this.#core;
+    const { dirty, failure, locks, outOfStep } = this.#core;
     const open = epochs === undefined ? 'read-only' : 'open';
     const inStep = outOfStep ? 'out-of-step' : open;
     const running = failure === undefined ? inStep : 'failed';
@@ -178,8 +178,17 @@ export class Volume implements BlockTarget {
       epoch: dirty?.epoch ?? 0,
       dirtyRegions: dirty === undefined ? 0 : dirty.regions + dirty.oldRegions,
       dirtyBytes: dirty?.bytes ?? 0,
-      tags: tags.cache.stats(),
       waiting: locks.waiting,
+    };
+  }
+
+  /** Totals since it was opened. */
+  stats(): VolumeStats {
+    const { data, sidecar } = this.#opened.targets;
+    return {
+      data: data.stats,
+      sidecar: sidecar.stats,
+      tags: this.#core.tags.cache.stats(),
       readsRepeated: this.#reader.repeated,
       blocksDamaged: this.#reader.damaged,
     };

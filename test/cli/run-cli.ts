@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
-const MAIN = path.join(import.meta.dirname, '..', '..', 'dist', 'lib', 'cli', 'main.js');
+export const MAIN = path.join(import.meta.dirname, '..', '..', 'dist', 'lib', 'cli', 'main.js');
 
 export interface CliResult {
   readonly exitCode: number | null;

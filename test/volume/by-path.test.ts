@@ -67,6 +67,11 @@ describe('a volume that is made', () => {
       await volume.write(blockSize, head);
       await volume.write(last, tail);
       await volume.flush();
+      expect(volume.stats()).toMatchObject({
+        data: { writes: 2, bytesWritten: head.length + tail.length, flushes: 1 },
+        sidecar: { durableWrites: expect.any(Number) as number },
+        tags: { dirty: expect.any(Number) as number },
+      });
       await volume.close();
       const again = await Volume.open(engine, name, { access: 'read' });
       expect([again.size, again.blockSize]).toEqual([size, blockSize]);
