@@ -90,8 +90,14 @@ export class SuperblockStore {
     return this.#mend.length;
   }
 
-  /** Rule 1: before anything else is written. Of those that have to be mended one might be newer, and only not readable for now. */
+  /**
+   * Rule 1: before anything else is written. Of those that have to be mended one might be newer, and only not readable for now.
+   *
+   * A process that ended has left writes in the cache. What was read there, superblocks and bitmaps, is made durable first: or all four
+   * copies could be under way at once, and tags be written under a bit that a crash takes back.
+   */
   async mend(): Promise<void> {
+    await this.#target.flush();
     await writeCopies(this.#target, this.#current, this.#mend);
     this.#mend = [];
   }

@@ -159,7 +159,7 @@ describe('a sidecar', () => {
       };
       void work();
       await world.turns.pass(random.below(80));
-      world.crash();
+      world.crash(random.below(4) === 0 ? 'process' : 'random');
       alive = false;
     }
     expect(Math.min(...Object.values(seen)), JSON.stringify(seen)).toBeGreaterThan(50);
