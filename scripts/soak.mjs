@@ -11,7 +11,7 @@
 //   workers     1,000 with engines and 1,000 without, on each backend
 //   memory      the buffer pool's random tests, 10,000,000 steps each
 //   calm        what timers and sockets get while reads complete without end; prints the figures
-//   volumes     30,000 crashes of volumes on a simulated disk
+//   volumes     1,000,000 crashes of volumes on a simulated disk
 //   conditions  the engine's tests under each condition a machine may be in (test-conditions.mjs)
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -47,7 +47,7 @@ const PARTS = {
     vitest(
       'volumes',
       ['test/volume/volume-crash.test.ts'],
-      withDefault('RINGBOLT_VOLUME_CRASHES', '30000'),
+      withDefault('RINGBOLT_VOLUME_CRASHES', '1000000'),
     ),
   conditions,
 };

@@ -33,9 +33,9 @@ export interface ProgramOptions {
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
 }
 
-/** `program` is a path from the folder test/. Its first argument is the package's path. */
+/** `program` is a path from the folder test/, or an absolute one. Its first argument is the package's path. */
 export function runProgram(program: string, options: ProgramOptions = {}): Promise<ProgramEnd> {
-  const script = path.join(root, 'test', program);
+  const script = path.resolve(root, 'test', program);
   const [command, ...args] = [
     ...(options.under ?? []),
     process.execPath,

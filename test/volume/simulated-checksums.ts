@@ -46,9 +46,10 @@ export function useChecksums(
 ): number {
   const { algorithm, blockSize, seed = 0n, out, expected, mismatches } = options;
   const f = FUNCTIONS[algorithm];
+  const starts = startsOf(algorithm, seed);
   let wrong = 0;
   for (let block = 0; block * blockSize < data.length; block++) {
-    const start = firstBlock === undefined ? seed : f(numberOf(firstBlock + block), seed);
+    const start = firstBlock === undefined ? seed : starts.of(firstBlock + block);
     const value = f(data.subarray(block * blockSize, (block + 1) * blockSize), start);
     const at = index + block;
     if (out !== undefined) out[at] = value;
@@ -63,6 +64,29 @@ export function checkWrite(place: ChecksumPlace, data: Uint8Array): void {
   const wrong = useChecksums(place, data);
   if (wrong === 0) return;
   throw new RingboltError('ERR_RINGBOLT_CORRUPT', `${wrong} blocks are not as expected`);
+}
+
+/** What blocks' checksums begin with: of the same few blocks time and again. */
+class Starts {
+  readonly algorithm: ChecksumName;
+  readonly seed: bigint;
+  readonly #ofBlock: bigint[] = [];
+
+  constructor(algorithm: ChecksumName, seed: bigint) {
+    this.algorithm = algorithm;
+    this.seed = seed;
+  }
+
+  of(block: number): bigint {
+    return (this.#ofBlock[block] ??= FUNCTIONS[this.algorithm](numberOf(block), this.seed));
+  }
+}
+
+let last = new Starts('crc64nvme', 0n);
+
+function startsOf(algorithm: ChecksumName, seed: bigint): Starts {
+  if (last.algorithm !== algorithm || last.seed !== seed) last = new Starts(algorithm, seed);
+  return last;
 }
 
 function numberOf(block: number): Uint8Array {

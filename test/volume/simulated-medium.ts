@@ -123,6 +123,12 @@ export class SimulatedMedium {
     return this.#unsynced.size;
   }
 
+  /** Whether it shows what a sync that failed has lost. */
+  get hasLost(): boolean {
+    for (const versions of this.#unsynced.values()) if (versions.at(-1)!.lost) return true;
+    return false;
+  }
+
   /** Whether a crash may change these bytes. */
   isUnsynced(offset: number, length: number): boolean {
     for (let at = Math.floor(offset / SECTOR); at * SECTOR < offset + length; at++) {

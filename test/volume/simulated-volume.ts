@@ -1,14 +1,24 @@
 // A volume on two simulated drives, and blocks that say what they are.
 
 import { createVolume, type OpenVolumeOptions } from '../../dist/lib/volume/open.js';
-import { Geometry, planLayout, shapeOf, TAGS_PER_PAGE } from '../../dist/lib/volume/geometry.js';
+import { Bitmap } from '../../dist/lib/volume/format/bitmap.js';
+import { sectorSeed } from '../../dist/lib/volume/format/sectors.js';
+import {
+  BITMAP_SECTORS,
+  Geometry,
+  planLayout,
+  shapeOf,
+  TAGS_PER_PAGE,
+  type Area,
+} from '../../dist/lib/volume/geometry.js';
 import { openVolume, type Volume } from '../../dist/lib/volume/volume.js';
 import type { Seeded } from '../support/seeded.js';
 import { SimulatedWorld, type SimulatedDrive } from './simulated-drive.js';
 import { SECTOR } from './simulated-medium.js';
 
 export const BLOCK = 4096;
-const SECTORS = BLOCK / SECTOR;
+/** Of the volume's uuid, in the sidecar. */
+const UUID_AT = 48;
 /** The version of a sector of zeros. */
 export const ZEROS = 0;
 /** Of one that nobody wrote. */
@@ -21,6 +31,10 @@ export class SimulatedVolume {
   readonly data: SimulatedDrive;
   readonly sidecar: SimulatedDrive;
   readonly geometry: Geometry;
+  /** Of the sidecar's sectors. */
+  seed = 0;
+  /** To look at sectors with. */
+  #bitmaps: readonly Bitmap[] | undefined;
   /** What the volume's timer has to do, if anything. */
   onTimer: (() => void) | undefined;
 
@@ -35,6 +49,7 @@ export class SimulatedVolume {
 
   async create(contents: 'zeros' | 'unknown' = 'zeros'): Promise<void> {
     await createVolume({ data: this.data.open(), sidecar: this.sidecar.open(), contents });
+    this.seed = sectorSeed(this.sidecar.medium.durable(UUID_AT, 16));
   }
 
   open(settings: Settings = {}): Promise<Volume> {
@@ -54,12 +69,33 @@ export class SimulatedVolume {
     });
   }
 
-  /** Whether the region's bit is set in either bitmap, for certain. */
-  isMarked(region: number): boolean {
-    return this.geometry.layout.bitmaps.some(({ offset }) => {
-      const [byte] = this.sidecar.medium.durable(offset + 16 + (region >> 3), 1);
-      return (byte! & (1 << (region & 7))) !== 0;
-    });
+  /**
+   * Whether the region's bit is set in either bitmap, for certain; or perhaps, in what is read after a crash. A bitmap's sector that is not
+   * valid has all bits.
+   */
+  isMarked(region: number, how: 'certainly' | 'perhaps' = 'certainly'): boolean {
+    const { medium } = this.sidecar;
+    const { bitmaps } = this.geometry.layout;
+    const isSet = ({ offset }: Area) => {
+      const [at, mask] = [offset + 16 + (region >> 3), 1 << (region & 7)];
+      if ((medium.durable(at, 1)[0]! & mask) !== 0) return true;
+      return how === 'perhaps' && (medium.visible(at, 1)[0]! & mask) !== 0;
+    };
+    return (
+      bitmaps.some(isSet) || bitmaps.some(({ offset }, which) => !this.#isValid(which, offset))
+    );
+  }
+
+  #isValid(which: number, offset: number): boolean {
+    const { medium } = this.sidecar;
+    // It is read in units of the drive.
+    if (medium.unreadableIn(offset, this.sidecar.blockSize) !== undefined) return false;
+    this.#bitmaps ??= [0, 1].map(
+      (one) => new Bitmap(one, new Uint8Array(BITMAP_SECTORS * SECTOR), this.seed),
+    );
+    const bitmap = this.#bitmaps[which]!;
+    bitmap.bytes.set(medium.durable(offset, SECTOR));
+    return bitmap.isValid(0);
   }
 
   regionOf(block: number): number {
@@ -75,28 +111,33 @@ export class SimulatedVolume {
 
 /** A block of some version: each sector says so in all its words. */
 export function blockOf(block: number, version: number): Uint8Array {
-  const words = new Uint32Array(BLOCK / 4);
+  return blocksOf(block, 1, version);
+}
+
+/** Some blocks in a row, of one version. */
+export function blocksOf(first: number, count: number, version: number): Uint8Array {
+  const words = new Uint32Array((count * BLOCK) / 4);
   if (version === ZEROS) return new Uint8Array(words.buffer);
   for (let i = 0; i < words.length; i += 2) {
-    words[i] = block + 1;
+    words[i] = first + Math.floor((i * 4) / BLOCK) + 1;
     words[i + 1] = version;
   }
   return new Uint8Array(words.buffer);
 }
 
-/** Some blocks in a row, of one version. */
-export function blocksOf(first: number, count: number, version: number): Uint8Array {
-  return Buffer.concat(Array.from({ length: count }, (_, i) => blockOf(first + i, version)));
-}
-
 /** Of each sector of a block. */
 export function versionsOf(block: number, bytes: Uint8Array): number[] {
-  const words = new Uint32Array(bytes.slice().buffer);
-  return Array.from({ length: SECTORS }, (_, sector) => {
-    const some = words.subarray((sector * SECTOR) / 4, ((sector + 1) * SECTOR) / 4);
-    const version = some[1]!;
-    const first = version === ZEROS ? 0 : block + 1;
-    const isWhole = some.every((word, i) => word === (i % 2 === 0 ? first : version));
-    return isWhole ? version : MIXED;
-  });
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, BLOCK / 4);
+  const versions: number[] = [];
+  for (let at = 0; at < words.length; at += SECTOR / 4) versions.push(versionAt(words, at, block));
+  return versions;
+}
+
+function versionAt(words: Uint32Array, at: number, block: number): number {
+  const version = words[at + 1]!;
+  const first = version === ZEROS ? 0 : block + 1;
+  for (let i = at; i < at + SECTOR / 4; i += 2) {
+    if (words[i] !== first || words[i + 1] !== version) return MIXED;
+  }
+  return version;
 }
