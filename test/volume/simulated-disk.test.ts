@@ -339,7 +339,8 @@ describe('faults of a simulated disk', () => {
     let unreadable = 0;
     for (let at = 0; at < 64 * KIB; at += 512) {
       const bytes = drive.medium.visible(at, 512);
-      expect(bytes.every((byte) => byte === bytes[0])).toBe(at >= 32 * KIB);
+      const isOne = bytes.every((byte) => byte === bytes[0]);
+      expect(isOne && bytes[0] !== 0, `at ${at}`).toBe(at >= 32 * KIB);
       if (drive.medium.unreadableIn(at, 512) !== undefined) unreadable++;
     }
     expect(unreadable).toBeGreaterThan(10);

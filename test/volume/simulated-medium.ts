@@ -276,13 +276,12 @@ export class SimulatedMedium {
     return orders.sort((a, b) => a - b)[this.#random.below(orders.length + 1)] ?? Infinity;
   }
 
+  /** It has some bytes that are wrong, or only zeros, or cannot be read. */
   #spoil(sector: number): void {
-    const start = sector * SECTOR;
-    for (
-      let at = start;
-      at < Math.min(start + SECTOR, this.size);
-      at += 1 + this.#random.below(64)
-    ) {
+    const end = Math.min((sector + 1) * SECTOR, this.size);
+    const isZeroed = this.#random.below(4) === 0;
+    if (isZeroed) this.#durable.fill(0, sector * SECTOR, end);
+    for (let at = sector * SECTOR; at < end && !isZeroed; at += 1 + this.#random.below(64)) {
       this.#durable[at]! ^= 1 + this.#random.below(255);
     }
     if (this.#random.below(2) === 0) this.#unreadable.add(sector);

@@ -37,6 +37,7 @@ export class Machine {
   #process = 0;
   #version = 0;
   #isMade = false;
+  #onHeadWrite: (() => void) | undefined;
 
   constructor(random: Seeded, seen: CrashSeen) {
     this.random = random;
@@ -57,6 +58,7 @@ export class Machine {
     };
     sidecar.onOperation = ({ kind, offset }) => {
       const page = Math.floor((offset - geometry.layout.tags.offset) / PAGE_BYTES);
+      if (kind === 'write' && page < 0) this.#onHeadWrite?.();
       if (kind === 'write' && page >= 0) this.#checkMarked(page * BLOCKS_PER_REGION, 1);
     };
     // Rule 1: a superblock survives sectors that are half written as well, and rule 9 a bitmap.
@@ -86,6 +88,17 @@ export class Machine {
       if (this.#isMade && !this.volume.isMarked(region))
         this.wrong(`region ${region} is written, and has no bit`);
     }
+  }
+
+  /** Resolves when so many turns have passed; or earlier, soon after a superblock or a bitmap has begun to be written. */
+  async passUntilCrash(turns: number): Promise<void> {
+    const { world } = this.volume;
+    const passed = world.turns.pass(turns);
+    if (this.random.below(3) > 0) return passed;
+    await world.turns.pass(1 + this.random.below(Math.ceil(turns / 2)));
+    const begun = new Promise<void>((resolve) => (this.#onHeadWrite = resolve));
+    await Promise.race([passed, begun.then(() => world.turns.pass(1 + this.random.below(6)))]);
+    this.#onHeadWrite = undefined;
   }
 
   /** Of blocks in a row, somewhere. */
@@ -197,7 +210,7 @@ export class Machine {
     // What a failed flush has lost is still shown by the cache, and no later flush tells: rule 8 has no answer to that but another power.
     const hasLost = data.medium.hasLost || sidecar.medium.hasLost;
     const ofProcess = this.random.below(PROCESS_CRASHES) === 0 && !hasLost;
-    if (this.random.below(4) === 0) sidecar.faults.spoil = 0.5;
+    if (this.random.below(4) === 0) sidecar.faults.spoil = 0.8;
     world.crash(ofProcess ? 'process' : CRASHES[this.random.below(CRASHES.length)]!);
     this.#process++;
     this.seen.crashes++;

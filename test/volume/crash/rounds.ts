@@ -59,10 +59,10 @@ async function recover(
   failed: (error: unknown) => void,
 ): Promise<Volume> {
   const { random, seen } = machine;
-  const { world, sidecar, geometry } = machine.volume;
+  const { sidecar, geometry } = machine.volume;
   while (random.below(3) === 0) {
     void machine.open().catch(failed);
-    await world.turns.pass(random.below(120));
+    await machine.passUntilCrash(random.below(random.below(2) === 0 ? 12 : 120));
     machine.crash();
     seen.crashesInRecovery++;
     for (const region of machine.dirty()) dirty.add(region);
@@ -92,7 +92,7 @@ async function live(
   failed: (error: unknown) => void,
 ): Promise<void> {
   const { random, seen } = machine;
-  const { world, data, sidecar } = machine.volume;
+  const { data, sidecar } = machine.volume;
   machine.plant();
   if (random.below(3) === 0) data.faults.write = 0.02;
   if (random.below(3) === 0) data.faults.interrupt = 0.5;
@@ -100,7 +100,7 @@ async function live(
   if (random.below(6) === 0) sidecar.faults.write = 0.005;
   if (random.below(6) === 0) sidecar.faults.flush = 0.01;
   void machine.work(volume).catch(failed);
-  await world.turns.pass(10 + random.below(random.below(4) === 0 ? 400 : 80));
+  await machine.passUntilCrash(10 + random.below(random.below(4) === 0 ? 400 : 80));
   if (volume.status().state === 'failed') seen.failedVolumes++;
   machine.crash();
 }

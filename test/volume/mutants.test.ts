@@ -1,0 +1,46 @@
+// Shows that the crashes of volume-crash.test.ts notice what they are to notice: a volume without any one of the things that keep its rules is
+// found out. Prints after how many crashes.
+//
+// RINGBOLT_VOLUME_MUTANT_ROUNDS: how often each is found out. Default 1.
+
+import { availableParallelism } from 'node:os';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CompiledTests } from '../support/compiled.js';
+import { Random } from '../support/random.js';
+import { runCrashProgram } from './crash/run-crashes.js';
+import { MUTANTS, type Mutant } from './mutants.js';
+
+const ROUNDS = Number(process.env['RINGBOLT_VOLUME_MUTANT_ROUNDS'] ?? 1);
+/** How long is too long. */
+const LIMIT_MS = 900_000;
+
+const lines: string[] = [];
+
+async function find({ name, changes, crashes }: Mutant, seed: number): Promise<void> {
+  const compiled = new CompiledTests('volume', changes);
+  try {
+    const { seen, errors } = await runCrashProgram(compiled, [seed, crashes], LIMIT_MS);
+    const what = errors.find((error) => !error.startsWith('machine'))?.split('\n')[0];
+    lines.push(`${name}: ${seen.crashes} crashes, seed ${seed}: ${what?.slice(0, 90)}`);
+    expect(errors.length, `seed ${seed}: not noticed in ${seen.crashes} crashes`).toBeGreaterThan(
+      0,
+    );
+  } finally {
+    compiled.remove();
+  }
+}
+
+describe.concurrent(
+  'a volume that lacks one thing is noticed',
+  { timeout: 2 * ROUNDS * LIMIT_MS },
+  () => {
+    it.each(MUTANTS)('$name', async (mutant) => {
+      const random = new Random(undefined);
+      for (let round = 0; round < ROUNDS; round++) await find(mutant, random.fork().seed);
+    });
+  },
+);
+
+afterAll(() => {
+  console.log(lines.join('\n'));
+});
