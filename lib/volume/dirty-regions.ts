@@ -100,7 +100,9 @@ export class DirtyRegions {
   /** In either bitmap, or soon. */
   #total = 0;
   readonly #waiting = new Fifo<Waiter>();
-  /** Called when a writer waits for an epoch to end. */
+  /** Writers that are let in and wait for their bits. */
+  #entering = 0;
+  /** Called when a writer waits for an epoch to end, and it may. */
   onFull: () => void = () => undefined;
 
   constructor(options: DirtyRegionsOptions) {
@@ -133,9 +135,13 @@ export class DirtyRegions {
     return this.#total * blocksPerRegion * blockSize;
   }
 
-  /** Half of what there may be is used, or somebody waits for the epoch to end. */
+  /**
+   * Half of what there may be is used, or somebody waits for the epoch to end. Then those that were let in have to have come in:
+   * were their bits wanted anew in each epoch, they would wait for one another for ever.
+   */
   get isFull(): boolean {
-    return this.#total >= this.#most / 2 || this.#waiting.length > 0;
+    if (this.#waiting.length > 0) return this.#entering === 0;
+    return this.#total >= this.#most / 2;
   }
 
   get #current(): number {
@@ -162,12 +168,25 @@ export class DirtyRegions {
 
   /** The same, when they are. Rejects with what made it {@link fail}. */
   async enter(first: number, end: number): Promise<number> {
-    for (;;) {
-      const epoch = this.tryEnter(first, end);
-      if (epoch !== 0) return epoch;
-      if (!this.#hasRoom(first, end)) await this.#room(first, end);
-      // Once around for the write, and once more for each epoch that ended meanwhile.
-      else await this.#want(first, end).done;
+    let isEntering = false;
+    try {
+      for (;;) {
+        const epoch = this.tryEnter(first, end);
+        if (epoch !== 0) return epoch;
+        if (this.#hasRoom(first, end)) {
+          if (!isEntering) this.#entering++;
+          isEntering = true;
+          // Once around for the write, and once more for each epoch that ended meanwhile.
+          await this.#want(first, end).done;
+        } else {
+          if (isEntering) this.#hasEntered();
+          isEntering = false;
+          await this.#room(first, end);
+          isEntering = true;
+        }
+      }
+    } finally {
+      if (isEntering) this.#hasEntered();
     }
   }
 
@@ -271,8 +290,13 @@ export class DirtyRegions {
   #room(first: number, end: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ first, end, resolve, reject });
-      this.onFull();
+      if (this.isFull) this.onFull();
     });
+  }
+
+  #hasEntered(): void {
+    this.#entering--;
+    if (this.#entering === 0 && this.#waiting.length > 0) this.onFull();
   }
 
   /** An epoch has ended. Those that go have their bits marked at once, so that nobody overtakes them. */
@@ -280,6 +304,7 @@ export class DirtyRegions {
     for (let one = this.#waiting.peek(); one !== undefined; one = this.#waiting.peek()) {
       if (!this.#fits(this.#newIn(one.first, one.end))) return;
       this.#waiting.shift();
+      this.#entering++;
       this.#want(one.first, one.end);
       one.resolve();
     }

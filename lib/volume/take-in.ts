@@ -7,10 +7,13 @@
 // Data is read in the background class, where it waits for whoever is in the foreground. Under the lock somebody in the foreground might wait
 // for that in turn; so the lock is held for no more than the tags take, unless somebody writes there all the time.
 //
+// A block that was known to be damaged is not any more once its tag says so durably, before the lock is released: the next write of it is
+// one like any other (rule 10), and after a crash what that write left would be damaged still.
+//
 // These tags are `recalculated`, not `valid`: they say that the block has not changed since, and not that it is what somebody wrote.
 
 import type { Sums } from './block-data.js';
-import { Claim } from './block-tags.js';
+import { Claim, isDamage } from './block-tags.js';
 import type { VolumeCore } from './core.js';
 import type { TagState } from './format/tag-page.js';
 
@@ -75,6 +78,7 @@ async function install(
   const { claims, expected } = await tags.claims(first, sums.length);
   const generation = await core.generation();
   let [changed, unreadable] = [0, 0];
+  let [firstDamaged, lastDamaged] = [Infinity, -1];
   for (let i = 0; i < sums.length; i++) {
     const claim = claims[i] as Claim;
     if (!choice.isWanted(claim)) continue;
@@ -82,9 +86,13 @@ async function install(
     if (!isReadable) unreadable++;
     const state = choice.state(claim, isReadable, isReadable && sums[i] === expected[i]);
     if (state === undefined) continue;
+    if (isDamage(claim)) [firstDamaged, lastDamaged] = [Math.min(firstDamaged, i), i];
     if (claim === Claim.lost) await tags.keepDamage(first + i, sums[i]!, generation, epoch);
     await tags.set(first + i, 1, { sums, at: i }, { generation, state }, epoch);
     changed++;
+  }
+  if (lastDamaged >= 0) {
+    await tags.makeDurable(first + firstDamaged, lastDamaged - firstDamaged + 1);
   }
   return { changed, unreadable };
 }
