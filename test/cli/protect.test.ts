@@ -66,7 +66,7 @@ describe('ringbolt protect', () => {
     slow.stdout.on('data', (data: Buffer) => (printed += data.toString()));
     const ended = once(slow, 'close');
     const engine = await startEngine();
-    const hasBegun = async () => {
+    const hasBegun = async (): Promise<boolean> => {
       if (!existsSync(`${name}.ringbolt`)) return false;
       const found = await Volume.inspect(engine, name).catch(() => undefined);
       return (found?.volume?.dirtyRegions ?? 0) > 0;
@@ -86,22 +86,29 @@ describe('ringbolt protect', () => {
   });
 
   it.each([
-    ['no file', () => undefined, [], /ENOENT/],
-    ['an empty one', () => writeFileSync(name, ''), [], /is empty/],
-    ['odd blocks', () => writeFileSync(name, 'data'), ['--block-size', '12K'], /a power of two/],
-    [
-      'another algorithm than it has',
-      () => {
-        writeFileSync(name, 'data');
-        runCli('protect', name);
-      },
-      ['--algorithm', 'xxh3'],
-      /is protected with crc64nvme already/,
-    ],
-  ] as const)('refuses %s', (_, prepare, args, message) => {
-    prepare();
+    ['no file', undefined, [], /ENOENT/],
+    ['an empty one', '', [], /is empty/],
+    ['odd blocks', 'data', ['--block-size', '12K'], /a power of two/],
+  ] as const)('refuses %s', (_, contents, args, message) => {
+    if (contents !== undefined) writeFileSync(name, contents);
     const { exitCode, stderr } = runCli('protect', name, ...args);
     expect([exitCode, stderr]).toEqual([1, expect.stringMatching(message) as string]);
+    expect(existsSync(`${name}.ringbolt`)).toBe(false);
+  });
+
+  it('refuses to protect otherwise what is protected already', () => {
+    writeFileSync(name, 'data');
+    runCli('protect', name);
+    for (const args of [
+      ['--algorithm', 'xxh3'],
+      ['--block-size', '8K'],
+    ]) {
+      const { exitCode, stderr } = runCli('protect', name, ...args);
+      expect([exitCode, stderr]).toEqual([
+        1,
+        expect.stringMatching(/is protected with (crc64nvme|blocks of 4 KiB) already/) as string,
+      ]);
+    }
   });
 });
 
