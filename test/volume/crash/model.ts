@@ -124,7 +124,7 @@ export class BlockModel {
 
   /** A flush resolved; `resolved` is what `now` was when it was asked for. */
   flushed(resolved: readonly number[]): void {
-    if (this.lurking !== undefined && resolved[0]! >= this.lurking.version)
+    if (this.lurking !== undefined && ageOf(resolved[0]!) >= this.lurking.version)
       this.lurking = undefined;
     if (resolved === this.floor) return;
     // A durable write may have come since.
