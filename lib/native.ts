@@ -26,6 +26,7 @@ export type SpaceChange = (typeof SpaceChange)[keyof typeof SpaceChange];
 export const FLAG_DURABLE = 1;
 export const FLAG_NUMBERED = 2;
 export const FLAG_COMPARE = 4;
+export const FLAG_RECHECK = 8;
 /** From here on: a checksum algorithm. */
 export const FLAG_ALGORITHM_SHIFT = 8;
 

@@ -13,11 +13,13 @@ import {
   FLAG_ALGORITHM_SHIFT,
   FLAG_COMPARE,
   FLAG_NUMBERED,
+  FLAG_RECHECK,
   LAYOUT,
 } from '../native.js';
 import type { ChecksumPlan } from '../schedule/operation.js';
 import { leastCommonMultiple } from '../schedule/split.js';
 import {
+  checkBoolean,
   checkInteger,
   checkOneOf,
   checkOptions,
@@ -67,6 +69,12 @@ export interface BlockChecksums {
    * the read failed. All words up to the last block's are overwritten. Reads must have it if they have `expected`.
    */
   readonly mismatches?: Uint32Array;
+  /**
+   * Of a write: a lease is hashed once more when it is written, as it must not be changed meanwhile: what is on disk would not be what
+   * was hashed. If it was, the write rejects with `ERR_RINGBOLT_CORRUPT` and `bytesDone`, the length; `out` has the values from
+   * before. Other memory is hashed while it is copied, and cannot differ. Default false.
+   */
+  readonly recheck?: boolean;
 }
 
 /** Where the blocks of one transfer are among those of a plan. */
@@ -103,6 +111,7 @@ const PROPERTIES = [
   'out',
   'expected',
   'mismatches',
+  'recheck',
 ] as const;
 const MAX_BLOCK_SIZE = 2 ** 31 - 1;
 const OPTION = 'options.checksum';
@@ -116,9 +125,12 @@ export class ChecksumRequest {
   readonly #out: BigUint64Array | undefined;
   readonly #expected: BigUint64Array | undefined;
   readonly #mismatches: Uint32Array | undefined;
+  readonly #recheck: boolean;
 
   private constructor(from: BlockChecksums) {
     const { algorithm, blockSize, seed = 0n, firstBlock, out, expected, mismatches } = from;
+    const { recheck = false } = from;
+    checkBoolean(`${OPTION}.recheck`, recheck);
     this.#algorithm = checkAlgorithm(`${OPTION}.algorithm`, algorithm);
     checkInteger(`${OPTION}.blockSize`, blockSize, 1, MAX_BLOCK_SIZE);
     this.#seed = checkSeed(`${OPTION}.seed`, seed, algorithm);
@@ -141,6 +153,7 @@ export class ChecksumRequest {
     this.#out = out;
     this.#expected = expected;
     this.#mismatches = mismatches;
+    this.#recheck = recheck;
   }
 
   /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_UNSUPPORTED` */
@@ -207,7 +220,7 @@ export class ChecksumRequest {
     const mismatches = compare ? (this.#mismatches ?? new Uint32Array(words)) : null;
     return makePlan(
       { algorithm: this.#algorithm, seed: this.#seed, blockSize: this.blockSize },
-      { numbered, blocks },
+      { numbered, blocks, recheck: write && this.#recheck },
       { out: this.#out ?? null, expected: this.#expected ?? null, mismatches },
     );
   }
@@ -220,7 +233,7 @@ function checkNumbers(first: number, blocks: number): void {
 
 function makePlan(
   formula: { algorithm: ChecksumName; seed: bigint; blockSize: number },
-  { numbered, blocks }: { numbered: boolean; blocks: number },
+  { numbered, blocks, recheck }: { numbered: boolean; blocks: number; recheck: boolean },
   { out, expected, mismatches }: Pick<ChecksumPlan, 'out' | 'expected' | 'mismatches'>,
 ): ChecksumPlan {
   const { algorithm, seed, blockSize } = formula;
@@ -229,7 +242,8 @@ function makePlan(
     flags:
       (ChecksumAlgorithm[algorithm] << FLAG_ALGORITHM_SHIFT) |
       (numbered ? FLAG_NUMBERED : 0) |
-      (expected === null ? 0 : FLAG_COMPARE),
+      (expected === null ? 0 : FLAG_COMPARE) |
+      (recheck ? FLAG_RECHECK : 0),
     // XXH3 keeps more state than a copy could carry along.
     copiesInOnePass: algorithm !== 'xxh3',
     blockSize,
@@ -245,7 +259,8 @@ function makePlan(
 /** A plan for one value of all the memory there is. */
 export function planWhole(algorithm: ChecksumName, seed: bigint, length: number): ChecksumPlan {
   const arrays = { out: new BigUint64Array(1), expected: null, mismatches: null };
-  return makePlan({ algorithm, seed, blockSize: length }, { numbered: false, blocks: 1 }, arrays);
+  const blocks = { numbered: false, blocks: 1, recheck: false };
+  return makePlan({ algorithm, seed, blockSize: length }, blocks, arrays);
 }
 
 export function checkAlgorithm(name: string, value: unknown): ChecksumName {

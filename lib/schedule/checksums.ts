@@ -47,6 +47,17 @@ export function corruptError(
   );
 }
 
+/** A lease that was not the same any more when it was written. */
+export function changedError({
+  file,
+  offset,
+  length,
+}: Pick<Operation, 'file' | 'offset' | 'length'>): Error {
+  const details = { path: file?.path, offset, length };
+  const text = `The lease was changed while it was written to '${file?.path ?? ''}'`;
+  return ringboltError('ERR_RINGBOLT_CORRUPT', text, details);
+}
+
 /** Blocks of a transfer of `length` bytes that were not read in one piece with its beginning count as mismatches. */
 export function markMissing(
   { plan, valueIndex }: { readonly plan: ChecksumPlan; readonly valueIndex: number },

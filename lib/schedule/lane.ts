@@ -10,7 +10,7 @@
 import { systemError } from '../errors.js';
 import { leases } from '../memory/lease.js';
 import { LAYOUT, OpKind, type NativeEngine } from '../native.js';
-import { corruptError, goneError } from './checksums.js';
+import { changedError, corruptError, goneError } from './checksums.js';
 import type { ChecksumPlan, Operation } from './operation.js';
 
 const SLOT_WORDS = LAYOUT.opSlotBytes / 4;
@@ -182,9 +182,12 @@ export class Lane {
         const token = this.#completions[word]!;
         const op = this.#takeFromTable(token);
         const result = this.#completions[word + 1]!;
-        if (op.checksums !== undefined) this.#takeChecksums(op, op.checksums, token, result);
+        const bytesDone = this.#completions[word + 2]! >>> 0;
+        if (op.checksums !== undefined) {
+          this.#takeChecksums(op, op.checksums, token, result, bytesDone);
+        }
         if (op.lease !== undefined) leases.arrive(op.lease);
-        op.sink.settle(op, result, this.#completions[word + 2]! >>> 0);
+        op.sink.settle(op, result, bytesDone);
         done(op);
       } catch (error) {
         failed = true;
@@ -230,7 +233,13 @@ export class Lane {
     this.#slotWords[word + 15] = plan.seedHigh;
   }
 
-  #takeChecksums(op: Operation, plan: ChecksumPlan, token: number, result: number): void {
+  #takeChecksums(
+    op: Operation,
+    plan: ChecksumPlan,
+    token: number,
+    result: number,
+    bytesDone: number,
+  ): void {
     const refused = result === -EBADMSG && op.kind === OpKind.write;
     if (op.problem !== undefined || (result < 0 && !refused)) return;
     const blocks = Math.ceil((refused ? op.length : result) / plan.blockSize);
@@ -243,6 +252,7 @@ export class Lane {
       plan.mismatches,
     );
     if (mismatches < 0) op.problem = goneError(plan);
+    else if (refused && bytesDone === op.length) op.problem = changedError(op);
     else if (refused && mismatches > 0) op.problem = corruptError(plan, op, blocks);
   }
 

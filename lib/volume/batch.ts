@@ -1,9 +1,59 @@
-// Many operations as one: what `onError` means (BatchOptions), for a target that has no batches of its own.
+// Many operations as one: what `onError` means (BatchOptions), where some go down to the target together and others alone.
 
-import type { BatchResult, ReadBatchOptions, Transfer } from '../device/block-target.js';
+import type {
+  BatchErrors,
+  BatchResult,
+  ReadBatchOptions,
+  Transfer,
+} from '../device/block-target.js';
+import type { Extent } from './core.js';
+
+/** A transfer, and where that is. */
+export interface Part {
+  readonly extent: Extent;
+  readonly buffer: Transfer['buffer'];
+}
+
+/** What has become of the operations of a batch, by index. */
+export class Outcomes {
+  readonly #transferred: Float64Array;
+  readonly #errors = new Map<number, Error>();
+  readonly #waiting: Promise<void>[] = [];
+
+  constructor(count: number) {
+    this.#transferred = new Float64Array(count);
+  }
+
+  succeed(index: number, bytes: number): void {
+    this.#transferred[index] = bytes;
+  }
+
+  fail(index: number, error: Error): void {
+    this.#errors.set(index, error);
+  }
+
+  /** What becomes of one is not known yet. */
+  wait(index: number, bytes: Promise<number>): void {
+    const known = bytes.then(
+      (done) => this.succeed(index, done),
+      (error: unknown) => this.fail(index, error as Error),
+    );
+    this.#waiting.push(known);
+  }
+
+  /** Resolves when all is known. Rejects with the first error in order, unless errors are collected. */
+  async settle(onError: BatchErrors): Promise<BatchResult> {
+    if (this.#waiting.length > 0) await Promise.all(this.#waiting);
+    const errors = this.#errors;
+    if (errors.size > 0 && onError !== 'collect') throw errors.get(Math.min(...errors.keys()))!;
+    const transferred = this.#transferred;
+    const bytesTotal = transferred.reduce((sum, bytes) => sum + bytes, 0);
+    return { bytesTotal, transferred, errors };
+  }
+}
 
 /** `one` does a transfer; its options are those of the batch, less what concerns the batch alone. */
-export async function runBatch<T extends ReadBatchOptions>(
+export async function runAlone<T extends ReadBatchOptions>(
   ops: readonly Transfer[],
   options: T,
   one: (transfer: Transfer, options: Omit<T, 'onError'>) => Promise<number>,
@@ -22,15 +72,9 @@ export async function runBatch<T extends ReadBatchOptions>(
       throw error;
     }
   };
-  const results = await Promise.allSettled(ops.map(run));
-  const errors = new Map<number, Error>();
-  const transferred = new Float64Array(ops.length);
-  for (const [index, result] of results.entries()) {
-    if (result.status === 'fulfilled') transferred[index] = result.value;
-    else errors.set(index, result.reason as Error);
-  }
-  if (errors.size > 0 && onError === 'abort') throw first!.error;
-  if (errors.size > 0 && onError === 'wait') throw errors.values().next().value!;
-  const bytesTotal = transferred.reduce((sum, bytes) => sum + bytes, 0);
-  return { bytesTotal, transferred, errors };
+  const outcomes = new Outcomes(ops.length);
+  for (const [index, transfer] of ops.entries()) outcomes.wait(index, run(transfer));
+  const result = await outcomes.settle('collect');
+  if (first === undefined || onError === 'collect') return result;
+  throw onError === 'abort' ? first.error : result.errors.get(Math.min(...result.errors.keys()))!;
 }

@@ -8,9 +8,13 @@ import type { Superblock } from './format/superblock.js';
 import type { IoClass } from '../schedule/operation.js';
 import type { Geometry } from './geometry.js';
 import { persist } from './persist.js';
+import { SpareSums } from './spare-sums.js';
 
 /** Bytes that {@link BlockData.sums} is to be asked for at a time. */
 export const PIECE_BYTES = 2 ** 20;
+
+/** Bytes that are copied or hashed in a turn of the event loop, at most. */
+export const TURN_BYTES = 2 ** 18;
 
 /** Of some blocks, in a row. */
 export interface Sums {
@@ -22,6 +26,7 @@ export interface Sums {
 export class BlockData {
   readonly target: VolumeTarget;
   readonly seed: bigint;
+  readonly spare = new SpareSums();
   readonly #geometry: Geometry;
   readonly #algorithm: ChecksumName;
 
@@ -32,10 +37,10 @@ export class BlockData {
     this.seed = checksumSeed(algorithm, uuid);
   }
 
-  /** The option of a transfer that begins with block `firstBlock`. */
-  checksums(firstBlock: number, out: BigUint64Array): BlockChecksums {
+  /** The option of a transfer that begins with block `firstBlock`. `recheck`: of a lease, when it was written. */
+  checksums(firstBlock: number, out: BigUint64Array, recheck = false): BlockChecksums {
     const { blockSize } = this.#geometry;
-    return { algorithm: this.#algorithm, blockSize, seed: this.seed, firstBlock, out };
+    return { algorithm: this.#algorithm, blockSize, seed: this.seed, firstBlock, out, recheck };
   }
 
   /** Of one block, here and now. */
@@ -43,7 +48,7 @@ export class BlockData {
     return blockChecksum(this.#algorithm, this.seed, block, bytes);
   }
 
-  /** Of all blocks of `bytes`, here and now: the event loop waits for it. */
+  /** Of all blocks of `bytes`, here and now: the event loop waits for it, so there are to be {@link TURN_BYTES} at most. */
   sumsOf(first: number, bytes: Uint8Array): BigUint64Array {
     const { blockSize } = this.#geometry;
     return BigUint64Array.from({ length: Math.ceil(bytes.length / blockSize) }, (_, i) =>

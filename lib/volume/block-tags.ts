@@ -47,6 +47,12 @@ export function isDamage(claim: number): boolean {
   return claim >= Claim.bad;
 }
 
+/** Checksums of blocks in a row: in `sums`, from its element `at` on. */
+export interface SumsAt {
+  readonly sums: BigUint64Array;
+  readonly at: number;
+}
+
 /** The tags of a range that lie in one page. */
 interface Piece {
   readonly page: number;
@@ -76,6 +82,58 @@ export class BlockTags {
     this.#superblocks = superblocks;
     this.#seed = seed;
     this.#zeros = new Uint8Array(geometry.blockSize);
+  }
+
+  /** Whether the tags of `count` blocks are in memory. */
+  areHere(first: number, count: number): boolean {
+    const { cache } = this;
+    const last = this.#geometry.pageOfBlock(first + count - 1);
+    for (let number = this.#geometry.pageOfBlock(first); number <= last; number++) {
+      if (!cache.has(number)) return false;
+    }
+    return true;
+  }
+
+  /** Whether the tags are in memory, and say that all `count` blocks are good with these checksums. */
+  match(first: number, count: number, { sums, at }: SumsAt): boolean {
+    return this.#everyPage(first, count, (page, tag, some, index) =>
+      page.matches(tag, some, sums, at + index),
+    );
+  }
+
+  /** Whether the tags are in memory, and none of these blocks is known to be damaged, nor its tag. */
+  areSound(first: number, count: number): boolean {
+    return this.#everyPage(first, count, (page, tag, some) => {
+      for (let i = tag; i < tag + some; i++) if (isDamage(this.#claim(page, i))) return false;
+      return true;
+    });
+  }
+
+  /** {@link set}, at once; false if that cannot be: then some may have been changed and others not. */
+  trySet(first: number, count: number, from: SumsAt, mark: TagMark, epoch: number): boolean {
+    return this.#everyPage(first, count, (page, tag, some, index) => {
+      if (page.isDamaged(tag, some)) return false;
+      page.set(tag, some, from.sums, from.at + index, mark);
+      this.cache.changed(page, tag, some, epoch);
+      return true;
+    });
+  }
+
+  /** Whether all pages are in memory, and `visit` says so of each. */
+  #everyPage(
+    first: number,
+    count: number,
+    visit: (page: TagPage, tag: number, count: number, index: number) => boolean,
+  ): boolean {
+    for (let index = 0; index < count;) {
+      const number = this.#geometry.pageOfBlock(first + index);
+      const tag = this.#geometry.tagOfBlock(first + index);
+      const some = Math.min(count - index, TAGS_PER_PAGE - tag);
+      const page = this.cache.tryUse(number);
+      if (page === undefined || !visit(page, tag, some, index)) return false;
+      index += some;
+    }
+    return true;
   }
 
   /** What is claimed of `count` blocks; those of one page at one moment. */
@@ -121,7 +179,7 @@ export class BlockTags {
   async set(
     first: number,
     count: number,
-    from: { readonly sums: BigUint64Array; readonly at: number },
+    from: SumsAt,
     mark: TagMark,
     epoch: number,
   ): Promise<void> {

@@ -39,6 +39,12 @@ export interface Extent {
   readonly count: number;
 }
 
+/** Of somebody who was let in. */
+export interface Change {
+  readonly lock: RangeLock;
+  readonly epoch: number;
+}
+
 export class VolumeCore {
   #parts: VolumeParts;
   #failure: { readonly error: unknown } | undefined;
@@ -115,10 +121,33 @@ export class VolumeCore {
     return this.#parts.suspects?.has(this.geometry.regionOfBlock(block)) ?? false;
   }
 
+  /** 0 if it takes waiting: {@link generation} does. */
+  tryGeneration(): number {
+    return this.#parts.generations!.tryTake();
+  }
+
   /** Never one that was there before, also not before a crash. */
   async generation(): Promise<number> {
-    const generations = this.#parts.generations!;
-    return generations.tryTake() || generations.take();
+    return this.tryGeneration() || this.#parts.generations!.take();
+  }
+
+  /**
+   * {@link change} for whoever need not wait, in two halves: lets it in, to {@link end} when it is over. Undefined where somebody is in
+   * the way, or a bit is not there.
+   */
+  tryBegin(first: number, count: number): Change | undefined {
+    this.checkFailure();
+    const from = this.geometry.regionOfBlock(first);
+    const to = this.geometry.regionOfBlock(first + count - 1) + 1;
+    if (!this.dirty!.isDurable(from, to)) return undefined;
+    const lock = this.locks.tryTake(first, first + count); // rule 3
+    return lock && { lock, epoch: this.dirty!.tryEnter(from, to) }; // rule 4
+  }
+
+  end({ lock, epoch }: Change): void {
+    this.dirty!.leave(epoch);
+    this.locks.release(lock);
+    this.onChange();
   }
 
   /** Runs what changes these blocks or their tags. */

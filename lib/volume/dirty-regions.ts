@@ -148,6 +148,15 @@ export class DirtyRegions {
     return this.#epoch & 1;
   }
 
+  /** Whether {@link tryEnter} lets in who asks now. */
+  isDurable(first: number, end: number): boolean {
+    if (this.#failure !== undefined) return false;
+    for (let region = first; region < end; region++) {
+      if (this.#states[region]! < DURABLE) return false;
+    }
+    return true;
+  }
+
   /**
    * Rule 4: for whoever is to write in regions `first` to `end` - 1. Returns the epoch to {@link leave}, if all of them are durable;
    * 0 if not: then {@link enter} is to be waited for.

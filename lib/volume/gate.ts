@@ -13,18 +13,33 @@ export class Gate {
   #onIdle: (() => void) | undefined;
   #onEmpty: (() => void) | undefined;
 
-  async run<T>(operation: () => Promise<T>): Promise<T> {
+  run<T>(operation: () => Promise<T>): Promise<T> {
     this.#users++;
-    while (this.#closed !== undefined) await this.#closed;
+    return this.#closed === undefined ? this.#begin(operation) : this.#beginLater(operation);
+  }
+
+  #begin<T>(operation: () => Promise<T>): Promise<T> {
     this.#running++;
     try {
-      return await operation();
-    } finally {
-      this.#running--;
-      if (this.#running === 0) this.#onIdle?.();
-      this.#leave();
+      return operation().then(this.#end, this.#endWith);
+    } catch (error) {
+      return this.#endWith(error);
     }
   }
+
+  async #beginLater<T>(operation: () => Promise<T>): Promise<T> {
+    while (this.#closed !== undefined) await this.#closed;
+    return this.#begin(operation);
+  }
+
+  // One of each for all, as they are on the path of every operation.
+  readonly #end = <T>(value: T): T => {
+    this.#running--;
+    if (this.#running === 0) this.#onIdle?.();
+    this.#leave();
+    return value;
+  };
+  readonly #endWith = (error: unknown): Promise<never> => Promise.reject(this.#end(error));
 
   /** `operation` must not wait for anybody who runs here. */
   async alone<T>(operation: () => Promise<T>): Promise<T> {

@@ -23,13 +23,18 @@ export interface VolumeWriteOptions extends WriteOptions {
   readonly stable?: Stability;
 }
 
+/** What most operations have: nothing is left to be checked. */
+export const NO_OPTIONS = Object.freeze({});
+
 /** `more`: names of options that may be there besides. */
 export function checkReadOptions(options: VolumeReadOptions, more: readonly string[] = []): void {
+  if (options === NO_OPTIONS) return;
   checkModes(options, [...READ_OPTIONS, 'verify', ...more]);
   if (options.verify !== undefined) checkBoolean('options.verify', options.verify);
 }
 
 export function checkWriteOptions(options: VolumeWriteOptions, more: readonly string[] = []): void {
+  if (options === NO_OPTIONS) return;
   checkModes(options, [...WRITE_OPTIONS, 'stable', ...more]);
   if (options.stable !== undefined) checkOneOf('options.stable', options.stable, STABILITIES);
 }

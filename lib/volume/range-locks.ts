@@ -27,6 +27,10 @@ export interface RangeLockLimits {
 
 const MAX_REMEMBERED = 4096;
 
+/** Since when locks are looked for that are not released: those that were have a finite `until`. */
+const UNRELEASED = Number.MAX_VALUE;
+const isAny = (): boolean => true;
+
 const WAITING = 0;
 const HELD = 1;
 const RELEASED = 2;
@@ -102,6 +106,15 @@ export class RangeLocks {
     return this.#enter(new RangeLock(first, end, false));
   }
 
+  /** {@link take}, if it is held at once; undefined if it would have to wait: then it was never asked for. */
+  tryTake(first: number, end: number): RangeLock | undefined {
+    if (this.#tree.some(first, end, UNRELEASED, isAny)) return undefined;
+    const lock = new RangeLock(first, end, false);
+    this.#tree.insert(lock);
+    this.#exclusive++;
+    return lock;
+  }
+
   /**
    * For a read that is repeated.
    *
@@ -146,8 +159,7 @@ export class RangeLocks {
 
   #enter(lock: RangeLock): RangeLock {
     this.#arriving = lock;
-    // All that are not released: those that were have a finite `until`.
-    this.#tree.some(lock.first, lock.end, Number.MAX_VALUE, this.#addBlocker);
+    this.#tree.some(lock.first, lock.end, UNRELEASED, this.#addBlocker);
     this.#arriving = undefined;
     if (lock.blockers > 0) this.#wait(lock);
     this.#tree.insert(lock);

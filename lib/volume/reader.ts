@@ -6,10 +6,14 @@
 //
 // A block that matches its tag was read whole, as it was before some write or after it; so a read is repeated where something does
 // not match, and also where something was not verified at all and a write was there meanwhile.
+//
+// The first time, tags that are in memory when the data is there are compared where they are: nothing is copied, and nobody is waited
+// for but the target. Whatever does not match then is judged like everything else.
 
-import type { IoOptions } from '../device/block-target.js';
+import type { BatchResult, IoOptions, ReadBatchOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
 import { leases, type Lease } from '../memory/lease.js';
+import { Outcomes, type Part } from './batch.js';
 import { Claim, type Claims } from './block-tags.js';
 import type { Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
@@ -28,6 +32,15 @@ interface Verdict {
   readonly lost: readonly number[];
   /** Nothing is known of some. */
   readonly isUnverified: boolean;
+}
+
+/** What there was without a lock. */
+interface FirstAttempt {
+  readonly stamp: number;
+  /** Undefined if the tags were in memory. */
+  readonly claims: Promise<Claims> | undefined;
+  readonly sums: BigUint64Array;
+  readonly bytes: number;
 }
 
 export class VolumeReader {
@@ -50,16 +63,118 @@ export class VolumeReader {
   }
 
   /** Resolves to the bytes read: those of the extent. */
-  async read(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
-    const { locks } = this.#core;
+  read(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
+    const { data, locks, tags } = this.#core;
     const { first, count } = extent;
     const stamp = locks.stamp();
-    let verdict = await this.#attempt(extent, into, options);
+    const sums = data.spare.take(this.#valuesOf({ extent, buffer: into }));
+    const claims = this.#claimsAhead(extent);
+    const reading = this.#readData(extent, into, {
+      ...options,
+      checksum: data.checksums(first, sums),
+    });
+    return reading.then((bytes) => {
+      if (bytes < extent.bytes || !tags.match(first, count, { sums, at: 0 })) {
+        return this.#judgeFirst({ extent, buffer: into }, options, { stamp, claims, sums, bytes });
+      }
+      data.spare.give(sums);
+      return bytes;
+    });
+  }
+
+  /** The same for many: those that the target can read right into their memory are one batch of its own. Not with `onError: 'abort'`. */
+  async readBatch(parts: readonly Part[], options: ReadBatchOptions): Promise<BatchResult> {
+    const { onError = 'wait', ...rest } = options;
+    const outcomes = new Outcomes(parts.length);
+    const together: number[] = [];
+    for (const [index, part] of parts.entries()) {
+      if (part.extent.bytes === 0) outcomes.succeed(index, 0);
+      else if (this.#isPlain(part)) together.push(index);
+      else outcomes.wait(index, this.read(part.extent, part.buffer, rest));
+    }
+    if (together.length > 0) {
+      await this.#readTogether(parts, together, rest, outcomes).catch((error: unknown) => {
+        for (const index of together) outcomes.fail(index, error as Error);
+      });
+    }
+    return outcomes.settle(onError);
+  }
+
+  async #readTogether(
+    parts: readonly Part[],
+    indices: readonly number[],
+    options: IoOptions,
+    outcomes: Outcomes,
+  ): Promise<void> {
+    const { data, locks, tags } = this.#core;
+    const stamp = locks.stamp();
+    const some = indices.map((index) => parts[index]!);
+    const claims = some.map(({ extent }) => this.#claimsAhead(extent));
+    const sums = data.spare.take(some.reduce((sum, part) => sum + this.#valuesOf(part), 0));
+    const transfers = some.map(({ extent: { offset, first }, buffer }) => {
+      return { offset, buffer, firstBlock: first };
+    });
+    const checksum = data.checksums(some[0]!.extent.first, sums);
+    const all = { ...options, checksum, onError: 'collect' } as const;
+    const { transferred, errors } = await data.target.readBatch(transfers, all);
+    let at = 0;
+    for (const [place, part] of some.entries()) {
+      const { first, count, bytes: wanted } = part.extent;
+      const index = indices[place]!;
+      const bytes = transferred[place]!;
+      const error = errors.get(place);
+      if (error !== undefined) {
+        outcomes.fail(index, error);
+      } else if (bytes >= wanted && tags.match(first, count, { sums, at })) {
+        outcomes.succeed(index, bytes);
+      } else {
+        const own = { stamp, claims: claims[place], sums: sums.slice(at, at + count), bytes };
+        outcomes.wait(index, this.#judgeFirst(part, options, own));
+      }
+      at += this.#valuesOf(part);
+    }
+    data.spare.give(sums);
+  }
+
+  /** Checksums of what is asked of the target, which may be more than there is. */
+  #valuesOf({ extent: { count }, buffer }: Part): number {
+    return Math.max(count, Math.ceil(memoryOf(buffer).length / this.#core.geometry.blockSize));
+  }
+
+  /** Whether the target can read right into it. */
+  #isPlain({ extent: { offset, bytes }, buffer }: Part): boolean {
+    const { data } = this.#core;
+    const { length } = memoryOf(buffer);
+    const padded = data.padded(bytes);
+    const isEnd = data.target.size <= offset + bytes;
+    // Elsewhere the target has more, or would have to be asked for more, than there is place for.
+    return length === padded || (isEnd && length > padded);
+  }
+
+  /** Tags that are not in memory are read together with the data. */
+  #claimsAhead({ first, count }: Extent): Promise<Claims> | undefined {
+    const { tags } = this.#core;
+    if (tags.areHere(first, count)) return undefined;
+    const claims = tags.claims(first, count);
+    claims.catch(() => undefined); // until the memory is not written to any more
+    return claims;
+  }
+
+  /** Not all was verified at once. */
+  async #judgeFirst(
+    { extent, buffer }: Part,
+    options: IoOptions,
+    { stamp, claims, sums, bytes }: FirstAttempt,
+  ): Promise<number> {
+    const { locks, tags } = this.#core;
+    const { first, count } = extent;
+    const claimed = await (claims ?? tags.claims(first, count));
+    let verdict = this.#judge(extent, claimed, sums, bytes);
     const isMixed = verdict.isUnverified && locks.wasLocked(first, first + count, stamp);
     if (isGood(verdict) && !isMixed) return verdict.bytes;
     for (let round = 0; round < 2; round++) {
       this.#repeated++;
-      verdict = await this.#repeat(extent, into, options);
+      verdict = await this.#repeat(extent, buffer, options);
       if (isGood(verdict)) return verdict.bytes;
       if ((await this.#confirm(verdict.wrong)) || isDamaged(verdict)) break;
     }
@@ -68,9 +183,7 @@ export class VolumeReader {
 
   /** What is there. */
   readUnverified(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
-    const { target } = this.#core.data;
-    const read = (buffer: Lease | Uint8Array) => target.read(extent.offset, buffer, options);
-    return this.#readData(extent, into, read);
+    return this.#readData(extent, into, options);
   }
 
   /** Rule 3: a write that comes now waits. */
@@ -91,35 +204,30 @@ export class VolumeReader {
 
   async #attempt(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
     const { tags, data } = this.#core;
-    const { first, count, offset } = extent;
-    const { length } = leases.is(into) ? into.buffer : into;
-    // As long as what is asked of the target, which may be more than there is.
-    const sums = new BigUint64Array(
-      Math.max(count, Math.ceil(length / this.#core.geometry.blockSize)),
-    );
-    const checksum = data.checksums(first, sums);
+    const { first, count } = extent;
+    const sums = new BigUint64Array(this.#valuesOf({ extent, buffer: into }));
     const claims = tags.claims(first, count);
     claims.catch(() => undefined); // until the memory is not written to any more
-    const bytes = await this.#readData(extent, into, (buffer) =>
-      data.target.read(offset, buffer, { ...options, checksum }),
-    );
+    const checksum = data.checksums(first, sums);
+    const bytes = await this.#readData(extent, into, { ...options, checksum });
     return this.#judge(extent, await claims, sums, bytes);
   }
 
   /** No further than the volume goes, whatever is behind it. */
-  async #readData(
+  #readData(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
+    const { target } = this.#core.data;
+    if (this.#isPlain({ extent, buffer: into })) return target.read(extent.offset, into, options);
+    return this.#readThrough(extent, memoryOf(into), options);
+  }
+
+  async #readThrough(
     { offset, bytes }: Extent,
-    into: Lease | Uint8Array,
-    read: (buffer: Lease | Uint8Array) => Promise<number>,
+    memory: Uint8Array,
+    options: IoOptions,
   ): Promise<number> {
-    const memory = leases.is(into) ? into.buffer : into;
     const { data } = this.#core;
-    const padded = data.padded(bytes);
-    const isEnd = data.target.size <= offset + bytes;
-    if (memory.length === padded || (isEnd && memory.length > padded)) return read(into);
-    // The target has more, or would have to be asked for more, than there is place for.
-    const part = new Uint8Array(padded);
-    const done = Math.min(bytes, await read(part));
+    const part = new Uint8Array(data.padded(bytes));
+    const done = Math.min(bytes, await data.target.read(offset, part, options));
     memory.set(part.subarray(0, done));
     return done;
   }
@@ -197,6 +305,10 @@ export class VolumeReader {
     const last = blocks.at(-1)!;
     return data.target.size < last * geometry.blockSize + geometry.bytesOfBlock(last);
   }
+}
+
+function memoryOf(buffer: Lease | Uint8Array): Uint8Array {
+  return leases.is(buffer) ? buffer.buffer : buffer;
 }
 
 function isGood(verdict: Verdict): boolean {

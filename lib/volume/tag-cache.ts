@@ -123,6 +123,11 @@ export class TagCache {
     };
   }
 
+  /** Whether a page is there; that is no use of it. */
+  has(number: number): boolean {
+    return this.#entries.has(number);
+  }
+
   /** A page that is there, until the caller's next wait. */
   tryUse(number: number): TagPage | undefined {
     const entry = this.#entries.get(number);

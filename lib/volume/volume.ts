@@ -28,7 +28,7 @@ import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
 import { checkInteger, invalidType, outOfRange } from '../validate.js';
 import type { BaselineRun } from './baseline.js';
-import { runBatch } from './batch.js';
+import { runAlone, type Part } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
 import { createByPath, openByPath, protectByPath, sidecarBytes } from './by-path.js';
 import type { Extent, VolumeCore } from './core.js';
@@ -39,7 +39,7 @@ import {
   bytesOf,
   checkReadOptions,
   checkWriteOptions,
-  type Stability,
+  NO_OPTIONS,
   type VolumeReadOptions,
   type VolumeWriteOptions,
 } from './io-options.js';
@@ -199,12 +199,17 @@ export class Volume implements BlockTarget {
    *
    * @throws `ERR_RINGBOLT_CORRUPT`, `ERR_RINGBOLT_TORN` with the numbers of the `blocks`, and what the data's own read does
    */
-  read(offset: number, into: Lease | Uint8Array, options: VolumeReadOptions = {}): Promise<number> {
-    return this.#run(async () => {
+  read(
+    offset: number,
+    into: Lease | Uint8Array,
+    options: VolumeReadOptions = NO_OPTIONS,
+  ): Promise<number> {
+    return this.#run(() => {
       checkReadOptions(options);
-      const { verify = true, ...rest } = options;
       const extent = this.#extent(offset, bytesOf('into', into), true);
-      if (extent.bytes === 0) return 0;
+      if (extent.bytes === 0) return Promise.resolve(0);
+      if (options.verify === undefined) return this.#reader.read(extent, into, options);
+      const { verify, ...rest } = options;
       return verify
         ? this.#reader.read(extent, into, rest)
         : this.#reader.readUnverified(extent, into, rest);
@@ -219,35 +224,43 @@ export class Volume implements BlockTarget {
   write(
     offset: number,
     from: Lease | Uint8Array,
-    options: VolumeWriteOptions = {},
+    options: VolumeWriteOptions = NO_OPTIONS,
   ): Promise<number> {
-    return this.#run(async () => {
+    return this.#run(() => {
       checkWriteOptions(options);
       this.#life.checkWritable();
       const extent = this.#extent(offset, bytesOf('from', from), false);
       this.#life.checkThere(offset + extent.bytes);
-      if (extent.bytes > 0) await this.#writer.write(extent, from, options);
-      return extent.bytes;
+      return extent.bytes === 0 ? Promise.resolve(0) : this.#writer.write(extent, from, options);
     });
   }
 
+  /** Many reads, one promise. */
   async readBatch(
     ops: readonly Transfer[],
-    options: ReadBatchOptions & VolumeReadOptions = {},
+    options: ReadBatchOptions & VolumeReadOptions = NO_OPTIONS,
   ): Promise<BatchResult> {
     checkReadOptions(options, BATCH_OPTIONS);
-    this.#checkTransfers(ops, true);
-    return runBatch(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
+    const { verify = true, ...rest } = options;
+    if (verify && options.onError !== 'abort') {
+      return this.#run(() => this.#reader.readBatch(this.#partsOf(ops, true), rest));
+    }
+    this.#partsOf(ops, true);
+    return runAlone(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
   }
 
+  /** Many writes, one promise. */
   async writeBatch(
     ops: readonly Transfer[],
-    options: WriteBatchOptions & { readonly stable?: Stability } = {},
+    options: WriteBatchOptions & VolumeWriteOptions = NO_OPTIONS,
   ): Promise<BatchResult> {
     checkWriteOptions(options, BATCH_OPTIONS);
     this.#life.checkWritable();
-    this.#checkTransfers(ops, false);
-    return runBatch(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
+    if (options.onError !== 'abort') {
+      return this.#run(() => this.#writer.writeBatch(this.#partsOf(ops, false), options));
+    }
+    this.#partsOf(ops, false);
+    return runAlone(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
   }
 
   /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
@@ -426,24 +439,25 @@ export class Volume implements BlockTarget {
   }
 
   /** Nothing of a batch begins if any of it is wrong. */
-  #checkTransfers(ops: readonly Transfer[], isRead: boolean): void {
+  #partsOf(ops: readonly Transfer[], isRead: boolean): Part[] {
     if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
-    for (const [index, op] of (ops as readonly Transfer[]).entries()) {
+    return (ops as readonly Transfer[]).map((op, index) => {
       if (typeof op !== 'object' || (op as unknown) === null)
         throw invalidType(`ops[${index}]`, 'an object', op);
-      this.#extent(op.offset, bytesOf(`ops[${index}].buffer`, op.buffer), isRead);
-    }
+      const { offset, buffer } = op;
+      const extent = this.#extent(offset, bytesOf(`ops[${index}].buffer`, buffer), isRead);
+      if (!isRead) this.#life.checkThere(offset + extent.bytes);
+      return { extent, buffer };
+    });
   }
 
   /** Rule 14. */
   #extent(offset: number, length: number, isRead: boolean): Extent {
     checkInteger('offset', offset, 0);
     const { size, blockSize, path } = this;
-    for (const [name, value] of [
-      ['offset', offset],
-      ['length', length],
-    ] as const) {
-      if (value % blockSize === 0 || (name === 'length' && offset + length === size)) continue;
+    const isWhole = length % blockSize === 0 || offset + length === size;
+    if (offset % blockSize !== 0 || !isWhole) {
+      const [name, value] = offset % blockSize === 0 ? ['length', length] : ['offset', offset];
       const text = `${name} ${value} is no multiple of ${blockSize}, the block size of '${path}'`;
       throw ringboltError('ERR_RINGBOLT_MISALIGNED', text, { path, offset, length });
     }

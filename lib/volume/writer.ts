@@ -4,18 +4,32 @@
 //   a lease was changed while it was written  ─▶ the same
 //   a block was damaged before (rule 10)      ─▶ new checksum durable, still damaged; data durable; valid, durable
 //
+// Who need not wait for the lock, the bit, or a tag to be read, and finds nothing damaged, waits for the target alone. Everything else goes
+// the long way.
+//
 // Rule 15: what is not a lease is copied by the target, and hashed in the same pass. A lease is hashed before it is written; whether it was still
-// the same when it was written shows a second look.
+// the same when it was written shows a second look, which is the target's as well.
 
-import { ringboltError } from '../errors.js';
+import type { BatchResult, WriteBatchOptions } from '../device/block-target.js';
 import { leases, type Lease } from '../memory/lease.js';
-import { PIECE_BYTES } from './block-data.js';
+import { Outcomes, type Part } from './batch.js';
+import { PIECE_BYTES, TURN_BYTES } from './block-data.js';
 import { Claim, isDamage, type Claims } from './block-tags.js';
-import type { Extent, VolumeCore } from './core.js';
+import type { Change, Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
-import type { VolumeWriteOptions } from './io-options.js';
+import type { Stability, VolumeWriteOptions } from './io-options.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
+
+/** One of a batch, that was let in. */
+interface Begun {
+  readonly index: number;
+  readonly extent: Extent;
+  readonly source: Lease | Uint8Array;
+  readonly change: Change;
+  /** Its first checksum, among those of all. */
+  readonly at: number;
+}
 
 export class VolumeWriter {
   readonly #core: VolumeCore;
@@ -24,29 +38,132 @@ export class VolumeWriter {
     this.#core = core;
   }
 
-  /** Resolves when the extent has these data; they are as durable as the next flush makes them. */
-  async write(
-    extent: Extent,
-    from: Lease | Uint8Array,
-    options: VolumeWriteOptions,
-  ): Promise<void> {
+  /** Resolves to the extent's bytes when it has these data; they are as durable as the next flush makes them. */
+  write(extent: Extent, from: Lease | Uint8Array, options: VolumeWriteOptions): Promise<number> {
     const { stable = 'check', ...rest } = options;
-    const isLease = leases.is(from);
-    const source = isLease && stable === 'copy' ? Uint8Array.from(from.buffer) : from;
-    const { first, count } = extent;
+    const { data } = this.#core;
+    const source = sourceOf(from, stable);
+    const change = this.#tryBegin(extent);
+    if (change === undefined) return this.#writeSlowly(extent, source, stable, rest);
+    const sums = data.spare.take(extent.count);
+    const checksum = data.checksums(extent.first, sums, stable === 'check');
+    return data.target.write(extent.offset, source, { ...rest, checksum }).then(
+      () => {
+        const written = this.#written(extent, sums, change);
+        if (typeof written === 'number') data.spare.give(sums);
+        return written;
+      },
+      (error: unknown) => this.#failed(extent, sums, change, error),
+    );
+  }
+
+  /** Those that can begin at once go down together. Not with `onError: 'abort'`. */
+  async writeBatch(
+    parts: readonly Part[],
+    options: WriteBatchOptions & VolumeWriteOptions,
+  ): Promise<BatchResult> {
+    const { onError = 'wait', ...each } = options;
+    const { stable = 'check', ...rest } = each;
+    const outcomes = new Outcomes(parts.length);
+    const together: Begun[] = [];
+    let at = 0;
+    for (const [index, { extent, buffer }] of parts.entries()) {
+      if (extent.bytes === 0) continue; // and nothing was written
+      const change = this.#tryBegin(extent);
+      if (change === undefined) outcomes.wait(index, this.write(extent, buffer, each));
+      else together.push({ index, extent, source: sourceOf(buffer, stable), change, at });
+      if (change !== undefined) at += extent.count;
+    }
+    if (together.length > 0) {
+      const sums = new BigUint64Array(at);
+      const { data } = this.#core;
+      const checksum = data.checksums(together[0]!.extent.first, sums, stable === 'check');
+      const transfers = together.map(({ extent: { offset, first }, source }) => {
+        return { offset, buffer: source, firstBlock: first };
+      });
+      const written = await data.target
+        .writeBatch(transfers, { ...rest, checksum, onError: 'collect' })
+        .then(
+          ({ errors }) => errors,
+          (error: unknown) => new Map(together.map((_, place) => [place, error])),
+        );
+      for (const [place, { index, extent, change, at: from }] of together.entries()) {
+        const own = sums.subarray(from, from + extent.count);
+        const error: unknown = written.get(place);
+        if (error !== undefined) outcomes.wait(index, this.#failed(extent, own, change, error));
+        else {
+          const bytes = this.#written(extent, own, change);
+          if (typeof bytes === 'number') outcomes.succeed(index, bytes);
+          else outcomes.wait(index, bytes);
+        }
+      }
+    }
+    return outcomes.settle(onError);
+  }
+
+  /** Undefined for whoever has to go the long way. */
+  #tryBegin({ first, count }: Extent): Change | undefined {
+    return this.#core.tags.areSound(first, count) ? this.#core.tryBegin(first, count) : undefined;
+  }
+
+  /** The data is there. */
+  #written(extent: Extent, sums: BigUint64Array, change: Change): number | Promise<number> {
+    const { tags } = this.#core;
+    const generation = this.#core.tryGeneration();
+    const mark = { generation, state: TagState.valid };
+    const from = { sums, at: 0 };
+    const isSet =
+      generation !== 0 && tags.trySet(extent.first, extent.count, from, mark, change.epoch);
+    if (!isSet) return this.#installSlowly(extent, sums, change);
+    this.#core.end(change);
+    return extent.bytes;
+  }
+
+  async #installSlowly(extent: Extent, sums: BigUint64Array, change: Change): Promise<number> {
+    try {
+      await this.#install(extent, sums, TagState.valid, change.epoch);
+      return extent.bytes;
+    } finally {
+      this.#core.end(change);
+    }
+  }
+
+  async #failed(
+    extent: Extent,
+    sums: BigUint64Array,
+    change: Change,
+    error: unknown,
+  ): Promise<never> {
+    try {
+      this.#core.checkFailure();
+      await this.#settle(extent, sums, change.epoch);
+      throw error;
+    } finally {
+      this.#core.end(change);
+    }
+  }
+
+  async #writeSlowly(
+    extent: Extent,
+    source: Lease | Uint8Array,
+    stable: Stability,
+    options: DataOptions,
+  ): Promise<number> {
+    const { first, count, offset } = extent;
+    const { data, tags } = this.#core;
     await this.#core.change(first, count, async (epoch) => {
-      if (await this.#core.tags.hasDamage(first, count)) {
-        const copy = Uint8Array.from(leases.is(source) ? source.buffer : source);
-        return this.#writeThrough(extent, copy, rest, epoch);
+      if (await tags.hasDamage(first, count)) {
+        const bytes = leases.is(source) ? source.buffer : source;
+        return this.#writeThrough(extent, bytes, options, epoch);
       }
       const sums = new BigUint64Array(count);
-      const checksum = this.#core.data.checksums(first, sums);
+      const checksum = data.checksums(first, sums, stable === 'check');
       await this.#attempt(extent, sums, epoch, () =>
-        this.#core.data.target.write(extent.offset, source, { ...rest, checksum }),
+        data.target.write(offset, source, { ...options, checksum }),
       );
-      if (isLease && stable === 'check') await this.#checkLease(extent, from, sums, epoch);
       await this.#install(extent, sums, TagState.valid, epoch);
     });
+    return extent.bytes;
   }
 
   /** Rule 14: a write. At most a piece of {@link PIECE_BYTES}. */
@@ -154,25 +271,34 @@ export class VolumeWriter {
     return wanted === undefined ? TagState.discarded : TagState.torn;
   }
 
-  async #checkLease(
-    extent: Extent,
-    lease: Lease,
-    sums: BigUint64Array,
-    epoch: number,
-  ): Promise<void> {
-    const { data, path } = this.#core;
-    const again = data.sumsOf(extent.first, leases.memory(lease));
-    if (again.every((sum, i) => sum === sums[i])) return;
-    await this.#settle(extent, sums, epoch);
-    const text = `The lease was changed while it was written to '${path}'`;
-    throw ringboltError('ERR_RINGBOLT_CORRUPT', text, { path, offset: extent.offset });
-  }
-
   /**
    * Rule 10. A tag that says valid before the data is durable would, after a crash, be of a block that does not match in a dirty region:
    * what was there before, known to be damaged, would be taken for good.
    */
   async #writeThrough(
+    { first, count, offset, bytes }: Extent,
+    source: Uint8Array,
+    options: DataOptions,
+    epoch: number,
+  ): Promise<void> {
+    const { blockSize } = this.#core.geometry;
+    const most = TURN_BYTES / blockSize;
+    for (let at = 0; at < count; at += most) {
+      const start = at * blockSize;
+      const end = Math.min(bytes, start + TURN_BYTES);
+      const piece = {
+        first: first + at,
+        count: Math.min(most, count - at),
+        offset: offset + start,
+        bytes: end - start,
+      };
+      const copy = Uint8Array.from(source.subarray(start, end));
+      await this.#writePieceThrough(piece, copy, options, epoch);
+    }
+  }
+
+  /** `copy`: nobody changes it. */
+  async #writePieceThrough(
     extent: Extent,
     copy: Uint8Array,
     options: DataOptions,
@@ -195,4 +321,9 @@ export class VolumeWriter {
     await this.#install(extent, sums, TagState.valid, epoch);
     await tags.makeDurable(first, count);
   }
+}
+
+/** Rule 15: a view of a lease is copied like any other memory. */
+function sourceOf(from: Lease | Uint8Array, stable: Stability): Lease | Uint8Array {
+  return stable === 'copy' && leases.is(from) ? from.buffer : from;
 }

@@ -32,12 +32,20 @@ int ChecksumJob::Read(const OpSlot& slot, const ChecksumAreas& areas, const void
   area_ = areas.At(slot.token & kTokenPlaceMask);
   if (area_ == nullptr) return EINVAL;
   compare_ = (slot.flags & kFlagCompare) != 0;
+  recheck_ = (slot.flags & kFlagRecheck) != 0;
+  repeating_ = false;
   data_ = static_cast<const uint8_t*>(data);
   bytes_ = bytes;
   at_ = 0;
   mismatches_ = 0;
   partial_ = 0;
   return 0;
+}
+
+void ChecksumJob::Repeat() {
+  compare_ = true;
+  repeating_ = true;
+  at_ = 0;
 }
 
 uint32_t ChecksumJob::Step(uint32_t budget) {
@@ -88,7 +96,7 @@ void ChecksumJob::Store(uint32_t block, uint64_t value) {
     area_->SetMismatches(word, mismatch ? before | bit : before & (bit - 1));
     if (mismatch) ++mismatches_;
   }
-  area_->SetValue(block, value);
+  if (!repeating_) area_->SetValue(block, value);
 }
 
 }  // namespace ringbolt

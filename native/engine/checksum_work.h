@@ -27,10 +27,15 @@ class ChecksumJob {
   // Only the first `bytes` are there: the end of the file came.
   void Shorten(uint32_t bytes) { bytes_ = bytes; }
 
+  // All of it once more, from the beginning, compared with the values of the first time. Requires
+  // done(), and that there were no mismatches.
+  void Repeat();
+
   // Hashes some `budget` bytes, at most twice that unless XXH3 has a larger block, which cannot be
   // interrupted; returns how many.
   uint32_t Step(uint32_t budget);
 
+  [[nodiscard]] bool rechecks() const { return recheck_; }
   [[nodiscard]] bool done() const { return at_ >= bytes_; }
   [[nodiscard]] uint32_t mismatches() const { return mismatches_; }
 
@@ -41,6 +46,8 @@ class ChecksumJob {
 
   BlockFormula formula_;
   bool compare_ = false;
+  bool recheck_ = false;    // is to be repeated when the data is written
+  bool repeating_ = false;  // the values of the first time stay
   ChecksumArea* area_ = nullptr;
   const uint8_t* data_ = nullptr;
   uint32_t bytes_ = 0;

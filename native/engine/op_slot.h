@@ -34,6 +34,7 @@ inline constexpr uint32_t kIoClasses = 2;
 inline constexpr uint16_t kFlagDurable = 1;
 inline constexpr uint16_t kFlagNumbered = 2;  // first_block is hashed in
 inline constexpr uint16_t kFlagCompare = 4;   // with the values that wait at the operation's place
+inline constexpr uint16_t kFlagRecheck = 8;   // kWrite: hash once more when it is written
 // Bits 8 and 9: a ChecksumAlgorithm, for kRead, kWrite and kChecksum.
 inline constexpr uint32_t kFlagAlgorithmShift = 8;
 inline constexpr uint32_t kFlagAlgorithmMask = 3;

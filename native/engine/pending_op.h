@@ -19,7 +19,7 @@ struct PendingOp {
   BackendOp op;  // what remains
   uint64_t submitted_ns = 0;
   uint64_t handed_ns = 0;
-  uint64_t ended_ns = 0;  // reads with checksums: when the backend had done its part
+  uint64_t ended_ns = 0;  // with checksums that come after the I/O: when the backend had done its part
   uint32_t token = 0;
   uint32_t done = 0;     // bytes
   uint32_t retries = 0;  // since the last progress
@@ -30,6 +30,7 @@ struct PendingOp {
   bool by_copying = false;  // on a file in memory, and small
   bool checksums = false;   // of its blocks
   bool hash_only = false;   // and nothing else: op.kind is kNop
+  bool transferred = false;  // the backend has done its part
   bool hashing = false;     // among the queue's checksum work: the backend does not have it
 };
 

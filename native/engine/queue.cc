@@ -275,6 +275,7 @@ void Queue::Accept(const OpSlot& slot, uint64_t now_ns) {
   pending.by_copying = traits.in_memory && transfers && op.length <= kMaxCopyBytes;
   pending.checksums = checksums;
   pending.hash_only = kind == SlotKind::kChecksum;
+  pending.transferred = false;
   pending.hashing = checksums && op.kind != OpKind::kRead;
   ++in_flight_;
   if (op.kind != OpKind::kNop) queue_files_.Begin(op.file_slot);
@@ -312,11 +313,16 @@ void Queue::HashSome() {
   }
 }
 
-// Checksums are there: a read or mere hashing is over, a write may begin if its data is right.
+// Checksums are there: a read, mere hashing or a write that was looked at again is over; a write may
+// begin if its data is right.
 void Queue::Hashed(uint32_t index, uint64_t now_ns) {
   PendingOp& pending = pending_[index];
   pending.hashing = false;
-  if (pending.op.kind == OpKind::kRead) return Settle(index, pending.done, pending.ended_ns);
+  if (pending.transferred) {
+    const bool changed =
+        pending.op.kind == OpKind::kWrite && checksum_work_.job(index).mismatches() > 0;
+    return Settle(index, changed ? -EBADMSG : pending.done, pending.ended_ns);
+  }
   pending.handed_ns = now_ns;
   if (cancelled_ || pending.cancelled) return Settle(index, -ECANCELED, now_ns);
   if (pending.hash_only) return Settle(index, pending.done = pending.op.length, now_ns);
@@ -390,13 +396,26 @@ void Queue::Finish(const BackendResult& result, uint64_t now_ns) {
     to_hand_over_.push_back(pending.op);
     return;
   }
-  if (pending.checksums && pending.op.kind == OpKind::kRead && outcome > 0 && !cancelled_) {
+  if (pending.checksums && outcome > 0 && !cancelled_ && HashAfterwards(&pending, index)) {
+    pending.transferred = true;
     pending.ended_ns = now_ns;
-    pending.hashing = true;
-    checksum_work_.job(index).Shorten(pending.done);
     return checksum_work_.Add(index);
   }
   Settle(index, outcome, now_ns);
+}
+
+// What was read; and what was written, if it is to be seen whether it changed meanwhile.
+bool Queue::HashAfterwards(PendingOp* pending, uint32_t index) {
+  ChecksumJob& job = checksum_work_.job(index);
+  if (pending->op.kind == OpKind::kRead) {
+    job.Shorten(pending->done);
+  } else if (job.rechecks()) {
+    job.Repeat();
+  } else {
+    return false;
+  }
+  pending->hashing = true;
+  return true;
 }
 
 void Queue::Settle(uint32_t index, int64_t outcome, uint64_t now_ns) {

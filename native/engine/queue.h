@@ -179,6 +179,7 @@ class Queue {
   bool PrepareToSleep();
   void ReapAll();
   void Finish(const BackendResult& result, uint64_t now_ns);
+  bool HashAfterwards(PendingOp* pending, uint32_t index);
   void Cancel(uint32_t token);
   void Settle(uint32_t index, int64_t outcome, uint64_t now_ns);
   void CancelAll();

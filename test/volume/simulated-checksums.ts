@@ -66,6 +66,12 @@ export function checkWrite(place: ChecksumPlace, data: Uint8Array): void {
   throw new RingboltError('ERR_RINGBOLT_CORRUPT', `${wrong} blocks are not as expected`);
 }
 
+/** @throws `ERR_RINGBOLT_CORRUPT` if a lease is not what it was when it was hashed */
+export function recheckWrite(now: Uint8Array, hashed: Uint8Array): void {
+  if (Buffer.compare(now, hashed) === 0) return;
+  throw new RingboltError('ERR_RINGBOLT_CORRUPT', 'The lease was changed while it was written');
+}
+
 /** What blocks' checksums begin with: of the same few blocks time and again. */
 class Starts {
   readonly algorithm: ChecksumName;

@@ -32,6 +32,7 @@ import { leases } from '../../dist/lib/memory/lease.js';
 import {
   checkWrite,
   placeChecksums,
+  recheckWrite,
   useChecksums,
   type ChecksumPlace,
 } from './simulated-checksums.js';
@@ -252,8 +253,11 @@ export class SimulatedDisk implements BlockTarget {
     const { length } = bytes;
     if (durable) this.#checkDurable();
     // A lease is looked at until the write is done, anything else now.
-    const data = lease === undefined ? bytes.slice() : bytes;
+    const data = lease === undefined ? Uint8Array.from(bytes) : bytes;
     if (place !== undefined) checkWrite(place, data);
+    // What was hashed, if it is to be seen whether that is what was written.
+    const hashed =
+      place?.options.recheck === true && lease !== undefined ? Uint8Array.from(data) : undefined;
     this.#begin(kind, offset, length, options);
     const end = this.#depart(lease);
     const rejection = interruption(options, this.drive.turns);
@@ -281,6 +285,7 @@ export class SimulatedDisk implements BlockTarget {
       end();
       if (rejects) throw interrupted;
       if (fault !== undefined) throw ioError(fault, kind, { offset, length, bytesDone });
+      if (hashed !== undefined) recheckWrite(data, hashed);
       if (durable) this.#sync(medium.order, start, length);
       return length;
     });

@@ -123,6 +123,30 @@ export class TagPage {
     return (high << 32n) | BigInt(this.#words[at + CHECKSUM_LOW]!);
   }
 
+  /** Whether `count` tags say that their blocks are good with the checksums in `sums`, from its element `at` on. Asked of any sector. */
+  matches(first: number, count: number, sums: BigUint64Array, at: number): boolean {
+    checkTags(first, count);
+    const wanted = halves(sums, at, count);
+    const words = this.#words;
+    for (let i = 0; i < count; i++) {
+      const word = wordOf(first + i);
+      const state = words[word + GENERATION_HIGH]! >>> 24;
+      if (state !== TagState.valid && state !== TagState.recalculated) return false;
+      if (words[word + CHECKSUM_LOW] !== wanted[2 * i]) return false;
+      if (words[word + CHECKSUM_HIGH] !== wanted[2 * i + 1]) return false;
+    }
+    return !this.isDamaged(first, count);
+  }
+
+  /** Whether any of the sectors that these tags are in is damaged. */
+  isDamaged(first: number, count: number): boolean {
+    const last = Math.floor((first + count - 1) / TAGS_PER_SECTOR);
+    for (let sector = Math.floor(first / TAGS_PER_SECTOR); sector <= last; sector++) {
+      if (this.#conditions[sector] === SectorCondition.damaged) return true;
+    }
+    return false;
+  }
+
   /** Copies the checksums of `count` tags into `into`, from its element `at` on. */
   copyChecksums(first: number, count: number, into: BigUint64Array, at: number): void {
     checkTags(first, count);
