@@ -104,6 +104,7 @@ export class BlockTags {
   /** Whether the tags are in memory, and none of these blocks is known to be damaged, nor its tag. */
   areSound(first: number, count: number): boolean {
     return this.#everyPage(first, count, (page, tag, some) => {
+      if (page.areGood(tag, some)) return true; // the usual case
       for (let i = tag; i < tag + some; i++) if (isDamage(this.#claim(page, i))) return false;
       return true;
     });

@@ -40,7 +40,8 @@ export class VolumeWriter {
 
   /** Resolves to the extent's bytes when it has these data; they are as durable as the next flush makes them. */
   write(extent: Extent, from: Lease | Uint8Array, options: VolumeWriteOptions): Promise<number> {
-    const { stable = 'check', ...rest } = options;
+    const stable = options.stable ?? 'check';
+    const rest = withoutStable(options);
     const { data } = this.#core;
     const source = sourceOf(from, stable);
     const change = this.#tryBegin(extent);
@@ -63,7 +64,8 @@ export class VolumeWriter {
     options: WriteBatchOptions & VolumeWriteOptions,
   ): Promise<BatchResult> {
     const { onError = 'wait', ...each } = options;
-    const { stable = 'check', ...rest } = each;
+    const stable = each.stable ?? 'check';
+    const rest = withoutStable(each);
     const outcomes = new Outcomes(parts.length);
     const together: Begun[] = [];
     let at = 0;
@@ -135,9 +137,7 @@ export class VolumeWriter {
     error: unknown,
   ): Promise<never> {
     try {
-      this.#core.checkFailure();
-      await this.#settle(extent, sums, change.epoch);
-      throw error;
+      return await this.#settleAfter(error, extent, sums, change.epoch);
     } finally {
       this.#core.end(change);
     }
@@ -223,10 +223,19 @@ export class VolumeWriter {
     try {
       await write();
     } catch (error) {
-      this.#core.checkFailure();
-      await this.#settle(extent, sums, epoch);
-      throw error;
+      await this.#settleAfter(error, extent, sums, epoch);
     }
+  }
+
+  async #settleAfter(
+    error: unknown,
+    extent: Extent,
+    sums: BigUint64Array | undefined,
+    epoch: number,
+  ): Promise<never> {
+    this.#core.checkFailure();
+    await this.#settle(extent, sums, epoch);
+    throw error;
   }
 
   /** Looks what a write left, and makes the tags say it. */
@@ -326,4 +335,11 @@ export class VolumeWriter {
 /** Rule 15: a view of a lease is copied like any other memory. */
 function sourceOf(from: Lease | Uint8Array, stable: Stability): Lease | Uint8Array {
   return stable === 'copy' && leases.is(from) ? from.buffer : from;
+}
+
+/** What the target knows of. Most have nothing else, and are not copied. */
+function withoutStable(options: VolumeWriteOptions): DataOptions {
+  if (!('stable' in options)) return options;
+  const { stable: _, ...rest } = options;
+  return rest;
 }

@@ -19,19 +19,20 @@ struct PendingOp {
   BackendOp op;  // what remains
   uint64_t submitted_ns = 0;
   uint64_t handed_ns = 0;
-  uint64_t ended_ns = 0;  // with checksums that come after the I/O: when the backend had done its part
+  uint64_t ended_ns =
+      0;  // with checksums that come after the I/O: when the backend had done its part
   uint32_t token = 0;
   uint32_t done = 0;     // bytes
   uint32_t retries = 0;  // since the last progress
   uint32_t generation = 0;
   IoClass io_class = IoClass::kForeground;
   bool in_use = false;
-  bool cancelled = false;   // its caller waits no more: not to be repeated or continued
-  bool by_copying = false;  // on a file in memory, and small
-  bool checksums = false;   // of its blocks
-  bool hash_only = false;   // and nothing else: op.kind is kNop
+  bool cancelled = false;    // its caller waits no more: not to be repeated or continued
+  bool by_copying = false;   // on a file in memory, and small
+  bool checksums = false;    // of its blocks
+  bool hash_only = false;    // and nothing else: op.kind is kNop
   bool transferred = false;  // the backend has done its part
-  bool hashing = false;     // among the queue's checksum work: the backend does not have it
+  bool hashing = false;      // among the queue's checksum work: the backend does not have it
 };
 
 // What Judge() says of an operation that is to be handed over again.

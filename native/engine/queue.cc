@@ -313,8 +313,8 @@ void Queue::HashSome() {
   }
 }
 
-// Checksums are there: a read, mere hashing or a write that was looked at again is over; a write may
-// begin if its data is right.
+// Checksums are there: a read, mere hashing or a write that was looked at again is over; a write
+// may begin if its data is right.
 void Queue::Hashed(uint32_t index, uint64_t now_ns) {
   PendingOp& pending = pending_[index];
   pending.hashing = false;

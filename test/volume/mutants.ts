@@ -102,8 +102,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'writer.js',
-        `            await this.#settle(extent, sums, epoch);\n            throw error;`,
-        `            throw error;`,
+        `        await this.#settle(extent, sums, epoch);\n        throw error;`,
+        `        throw error;`,
       ),
     ],
     crashes: 3000,

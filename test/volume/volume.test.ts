@@ -1,7 +1,8 @@
 // Shows what a volume promises those who use it, one thing at a time, on a simulated disk.
 
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Random } from '../support/random.js';
+import { SimulatedDisk } from './simulated-disk.js';
 import { BLOCK, blockOf, blocksOf, SimulatedVolume, versionsOf } from './simulated-volume.js';
 
 const withCode = (code: string, more: object = {}) =>
@@ -325,5 +326,52 @@ describe('a volume', () => {
     const result = await volume.readBatch(reads, { onError: 'collect' });
     expect([...result.transferred]).toEqual([BLOCK, 0, BLOCK]);
     expect([...result.errors.keys()]).toEqual([1]);
+  });
+
+  it('gives the target a batch as one, but for what something is in the way of', async () => {
+    const volume = await newVolume();
+    await volume.write(0, blocksOf(0, 8, 1)); // the bit is there, and the tags
+    const written = vi.spyOn(SimulatedDisk.prototype, 'writeBatch');
+    const read = vi.spyOn(SimulatedDisk.prototype, 'readBatch');
+    const alone = vi.spyOn(SimulatedDisk.prototype, 'write');
+    // The second half of one is the first of the next: these are written in the order in which they were given.
+    const writes = [0, 1, 6].map((block) => {
+      return { offset: block * BLOCK, buffer: blocksOf(block, 2, 2 + block) };
+    });
+    await volume.writeBatch(writes);
+    expect(written.mock.calls.map(([ops]) => ops.length)).toEqual([2]);
+    expect(alone.mock.calls.map(([offset]) => offset)).toEqual([BLOCK]);
+    const into = new Uint8Array(8 * BLOCK);
+    const reads = [0, 2, 6].map((block) => {
+      return { offset: block * BLOCK, buffer: into.subarray(block * BLOCK, (block + 2) * BLOCK) };
+    });
+    await volume.readBatch(reads);
+    expect(read.mock.calls.map(([ops]) => ops.length)).toEqual([3]);
+    const versions = [0, 1, 2, 3, 6, 7].map((block) => {
+      return versionsOf(block, into.subarray(block * BLOCK, (block + 1) * BLOCK))[0];
+    });
+    expect(versions).toEqual([2, 3, 3, 1, 8, 8]);
+    vi.restoreAllMocks();
+  });
+
+  it('says of each of a batch what is wrong with it', async () => {
+    const volume = await newVolume();
+    const transfers = [0, 3, 2 * BLOCK].map((offset) => ({
+      offset,
+      buffer: new Uint8Array(BLOCK),
+    }));
+    for (const batch of ['readBatch', 'writeBatch'] as const) {
+      const result = await volume[batch](transfers, { onError: 'collect' });
+      expect([...result.transferred]).toEqual([BLOCK, 0, BLOCK]);
+      expect(result.errors.get(1)).toMatchObject({ code: 'ERR_RINGBOLT_MISALIGNED' });
+    }
+    simulated.data.failNext('write');
+    const failed = await volume.writeBatch(
+      [4, 5].map((block) => ({ offset: block * BLOCK, buffer: blockOf(block, 1) })),
+      { onError: 'collect' },
+    );
+    expect([failed.bytesTotal, failed.errors.size]).toEqual([BLOCK, 1]);
+    expect(volume.status()).toMatchObject({ state: 'open', waiting: 0 });
+    await volume.close();
   });
 });

@@ -130,10 +130,18 @@ export class TagPage {
     const words = this.#words;
     for (let i = 0; i < count; i++) {
       const word = wordOf(first + i);
-      const state = words[word + GENERATION_HIGH]! >>> 24;
-      if (state !== TagState.valid && state !== TagState.recalculated) return false;
+      if (!isGoodState(words[word + GENERATION_HIGH]! >>> 24)) return false;
       if (words[word + CHECKSUM_LOW] !== wanted[2 * i]) return false;
       if (words[word + CHECKSUM_HIGH] !== wanted[2 * i + 1]) return false;
+    }
+    return !this.isDamaged(first, count);
+  }
+
+  /** Whether `count` tags say that their blocks are good. Asked of any sector. */
+  areGood(first: number, count: number): boolean {
+    checkTags(first, count);
+    for (let i = 0; i < count; i++) {
+      if (!isGoodState(this.#words[wordOf(first + i) + GENERATION_HIGH]! >>> 24)) return false;
     }
     return !this.isDamaged(first, count);
   }
@@ -162,19 +170,22 @@ export class TagPage {
   set(first: number, count: number, from: BigUint64Array, at: number, mark: TagMark): void {
     checkTags(first, count);
     const values = halves(from, at, count);
+    const words = this.#words;
+    const [low, high] = wordsOf(mark);
+    this.#begin(first, count);
     for (let i = 0; i < count; i++) {
       const word = wordOf(first + i);
-      this.#begin(first + i);
-      this.#words[word + CHECKSUM_LOW] = values[2 * i]!;
-      this.#words[word + CHECKSUM_HIGH] = values[2 * i + 1]!;
-      this.#mark(word, mark);
+      words[word + CHECKSUM_LOW] = values[2 * i]!;
+      words[word + CHECKSUM_HIGH] = values[2 * i + 1]!;
+      words[word + GENERATION_LOW] = low;
+      words[word + GENERATION_HIGH] = high;
     }
   }
 
   /** Gives a tag another generation and state; its checksum stays. */
   mark(tag: number, mark: TagMark): void {
     checkTags(tag, 1);
-    this.#begin(tag);
+    this.#begin(tag, 1);
     this.#mark(wordOf(tag), mark);
   }
 
@@ -200,19 +211,29 @@ export class TagPage {
     return { kind: SectorKind.tags, index: this.number, part: sector };
   }
 
-  #begin(tag: number): void {
-    const sector = Math.floor(tag / TAGS_PER_SECTOR);
+  #begin(first: number, count: number): void {
     // The other thirty tags would become valid zeros.
-    if (this.#conditions[sector] === SectorCondition.damaged) {
+    if (this.isDamaged(first, count)) {
       throw new Error('ringbolt: a tag was put into a damaged sector');
     }
-    this.#conditions[sector] = SectorCondition.written;
+    const last = Math.floor((first + count - 1) / TAGS_PER_SECTOR);
+    const from = Math.floor(first / TAGS_PER_SECTOR);
+    this.#conditions.fill(SectorCondition.written, from, last + 1);
   }
 
-  #mark(word: number, { generation, state }: TagMark): void {
-    this.#words[word + GENERATION_LOW] = generation;
-    this.#words[word + GENERATION_HIGH] = Math.floor(generation / 2 ** 32) | (state << 24);
+  #mark(word: number, mark: TagMark): void {
+    const [low, high] = wordsOf(mark);
+    this.#words[word + GENERATION_LOW] = low;
+    this.#words[word + GENERATION_HIGH] = high;
   }
+}
+
+function isGoodState(state: number): boolean {
+  return state === TagState.valid || state === TagState.recalculated;
+}
+
+function wordsOf({ generation, state }: TagMark): [low: number, high: number] {
+  return [generation >>> 0, Math.floor(generation / 2 ** 32) | (state << 24)];
 }
 
 function halves(values: BigUint64Array, at: number, count: number): Uint32Array {

@@ -258,6 +258,45 @@ TEST_CASE("Queue checksums: what is not as expected is never handed to the backe
   }
 }
 
+TEST_CASE("Queue checksums: a write fails if its memory changed and it is to be looked at again") {
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  uint8_t* changed = nullptr;
+  int turn = 0;
+  SetScript([&](const BackendOp& op) {
+    if (changed != nullptr) ++*changed;
+    return turn++ % 2 == 0 ? 4096 : static_cast<int32_t>(op.length);  // in two parts
+  });
+  QueueHarness harness(test::CreateScriptedBackend);
+  const FileHandle handle = harness.Install(eventfd(0, EFD_CLOEXEC));
+  REQUIRE(harness.queue().checksum_areas().Prepare() == 0);
+  const uint32_t slab = harness.Acquire(1);
+  uint8_t* data = harness.pool().SlabData(slab);
+  FillRandomly(data, 16384, &random);
+  for (const ChecksumAlgorithm algorithm : Algorithms()) {
+    const Formula formula{.algorithm = algorithm, .first_block = 5};
+    for (const bool compares : {false, true}) {
+      for (const bool changes : {false, true}) {
+        for (const bool rechecks : {false, true}) {
+          CAPTURE(changes);
+          CAPTURE(rechecks);
+          const std::vector<uint64_t> before = Values(formula, data, 16384);
+          ChecksumAreas::Put(harness.queue().checksum_areas().At(3), before);
+          changed = changes ? data + (random() % 16384) : nullptr;
+          OpSlot slot =
+              With(Transfer(SlotKind::kWrite, handle, 0, 16384, slab), formula, 3, compares);
+          if (rechecks) slot.flags |= kFlagRecheck;
+          const CompletionSlot done = harness.Run(slot);
+          CHECK(done.result == (changes && rechecks ? -EBADMSG : 16384));
+          CHECK(done.bytes_done == 16384);
+          CHECK(Taken(harness, 3, 4) == before);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("Queue checksums: bad requests are refused, with the reason") {
   Idle idle;
   const Formula formula{.block_bytes = 512, .first_block = 5};

@@ -135,8 +135,11 @@ export class Machine {
     const durable = this.random.below(8) === 0;
     const data = blocksOf(first, blocks.length, version);
     const hadFailed = volume.status().state === 'failed';
+    const options = { durable, ...this.#impatience() };
     try {
-      await volume.write(first * BLOCK, data, { durable, ...this.#impatience() });
+      // A batch of one: of several, some would have ended before it is known what has become of all.
+      if (this.random.below(2) === 0) await volume.write(first * BLOCK, data, options);
+      else await volume.writeBatch([{ offset: first * BLOCK, buffer: data }], options);
     } catch {
       if (!isOver()) await this.#afterRejection(volume, isOver, blocks);
       return;
@@ -194,7 +197,8 @@ export class Machine {
       const into = new Uint8Array(BLOCK);
       let code: string | undefined;
       try {
-        await volume.read(block.number * BLOCK, into);
+        if (this.random.below(2) === 0) await volume.read(block.number * BLOCK, into);
+        else await volume.readBatch([{ offset: block.number * BLOCK, buffer: into }]);
       } catch (error) {
         code = codeOf(error);
       }
