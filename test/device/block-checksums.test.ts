@@ -176,6 +176,42 @@ describe.each(['auto', false] as const)('checksums of blocks, direct: %s', (dire
     }
   });
 
+  it('tell that a lease was changed while it was written, where that is asked for', async () => {
+    const bytes = 64 * KIB;
+    const hashed = () => engine.stats().classes.foreground.checksumBytes;
+    for (const algorithm of CRCS) {
+      const lease = engine.pool.acquire(bytes);
+      const words = new Uint32Array(lease.buffer.buffer, lease.buffer.byteOffset, bytes / 4);
+      const checksum = {
+        algorithm,
+        blockSize: 4 * KIB,
+        out: new BigUint64Array(16),
+        recheck: true,
+      };
+      const changes = async () => {
+        const before = hashed();
+        const write = file.write(MIB, lease, { checksum, durable: true });
+        write.catch(() => undefined);
+        await new Promise<void>((resolve) => process.nextTick(resolve)); // the queue has it from now on
+        while (hashed() - before < 2 * bytes) words[9000]!++;
+        return write;
+      };
+      let error: unknown;
+      // It may have been looked at for the second time before it was changed.
+      while (error === undefined) await changes().catch((reason: unknown) => (error = reason));
+      expect(error).toMatchObject({
+        code: 'ERR_RINGBOLT_CORRUPT',
+        ...{ path: name, offset: MIB, length: bytes, bytesDone: bytes },
+      });
+      // Not a failure of the disk, and of this write alone.
+      await file.write(MIB, lease, { checksum, durable: true });
+      expect([...checksum.out]).toEqual(blockValues(checksum, lease.buffer));
+      await file.write(MIB, Buffer.from(lease.buffer), { checksum });
+      await file.read(MIB, lease, { checksum });
+      lease.release();
+    }
+  });
+
   it('of a batch come one transfer after the other', async () => {
     const sizes = [512, 64 * KIB, 1536, 300 * KIB, 4 * KIB];
     const formula: Formula = { algorithm: 'crc32c', blockSize: 1 * KIB, firstBlock: 10 };
