@@ -78,6 +78,32 @@ export const MUTANTS: readonly Mutant[] = [
         `this.locks.take(first, first + count);`,
         `this.locks.take(-1 - first, -first);`,
       ),
+      of(
+        'core.js',
+        `this.locks.tryTake(first, first + count);`,
+        `this.locks.take(-1 - first, -first);`,
+      ),
+    ],
+    crashes: 1000,
+  },
+  {
+    name: 'rule 3: a write that begins at once does not look for others',
+    changes: [
+      of(
+        'range-locks.js',
+        `        if (this.#tree.some(first, end, UNRELEASED, isAny))\n            return undefined;\n`,
+      ),
+    ],
+    crashes: 1000,
+  },
+  {
+    name: 'rule 4: a write that begins at once does not look for the bit',
+    changes: [
+      of(
+        'core.js',
+        `        if (!this.dirty.isDurable(from, to))\n            return undefined;\n`,
+      ),
+      of('core.js', `this.dirty.tryEnter(from, to) };`, `this.dirty.tryEnter(0, 0) };`),
     ],
     crashes: 1000,
   },
@@ -319,14 +345,35 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'writer.js',
-        `            if (await this.#core.tags.hasDamage(first, count)) {\n                const copy`,
-        `            if (false) {\n                const copy`,
+        `            if (await tags.hasDamage(first, count)) {\n                const bytes`,
+        `            if (false) {\n                const bytes`,
+      ),
+      of('writer.js', `return this.#core.tags.areSound(first, count) ? `, `return true ? `),
+      of(
+        'format/tag-page.js',
+        `            throw new Error('ringbolt: a tag was put into a damaged sector');`,
+      ),
+    ],
+    crashes: 1000,
+  },
+  {
+    name: 'rule 10: a write that begins at once does not look for damage',
+    changes: [
+      of('writer.js', `return this.#core.tags.areSound(first, count) ? `, `return true ? `),
+      of(
+        'block-tags.js',
+        `            if (page.isDamaged(tag, some))\n                return false;\n`,
       ),
       of(
         'format/tag-page.js',
         `            throw new Error('ringbolt: a tag was put into a damaged sector');`,
       ),
     ],
+    crashes: 2000,
+  },
+  {
+    name: 'rule 11: data is not compared with tags that are in memory',
+    changes: [of('block-tags.js', `page.matches(tag, some, sums, at + index)`, `true`)],
     crashes: 1000,
   },
   {
