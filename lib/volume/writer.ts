@@ -340,6 +340,7 @@ function sourceOf(from: Lease | Uint8Array, stable: Stability): Lease | Uint8Arr
 /** What the target knows of. Most have nothing else, and are not copied. */
 function withoutStable(options: VolumeWriteOptions): DataOptions {
   if (!('stable' in options)) return options;
-  const { stable: _, ...rest } = options;
+  const rest: DataOptions & { stable?: Stability } = { ...options };
+  delete rest.stable;
   return rest;
 }
