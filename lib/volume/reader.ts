@@ -100,27 +100,31 @@ export class VolumeReader {
     const checksum = data.checksums(first, sums);
     const claims = tags.claims(first, count);
     claims.catch(() => undefined); // until the memory is not written to any more
-    const bytes = await this.#readData(extent, into, (buffer) =>
-      data.target.read(offset, buffer, { ...options, checksum }),
-    );
+    const read = (buffer: Lease | Uint8Array) =>
+      data.target.read(offset, buffer, { ...options, checksum });
+    const bytes = await this.#readData(extent, into, read, sums);
     return this.#judge(extent, await claims, sums, bytes);
   }
 
-  /** No further than the volume goes, whatever is behind it. */
+  /** No further than the volume goes, whatever is behind it; `sums` are of no more than that. */
   async #readData(
-    { offset, bytes }: Extent,
+    { offset, bytes, first, count }: Extent,
     into: Lease | Uint8Array,
     read: (buffer: Lease | Uint8Array) => Promise<number>,
+    sums?: BigUint64Array,
   ): Promise<number> {
     const memory = leases.is(into) ? into.buffer : into;
     const { data } = this.#core;
     const padded = data.padded(bytes);
     const isEnd = data.target.size <= offset + bytes;
-    if (memory.length === padded || (isEnd && memory.length > padded)) return read(into);
+    const isEnough = memory.length === padded && (isEnd || padded === bytes);
+    if (isEnough || (isEnd && memory.length > padded)) return read(into);
     // The target has more, or would have to be asked for more, than there is place for.
     const part = new Uint8Array(padded);
-    const done = Math.min(bytes, await read(part));
+    const raw = await read(part);
+    const done = Math.min(bytes, raw);
     memory.set(part.subarray(0, done));
+    if (raw > done && sums !== undefined) data.correctLast(first, count, part, sums);
     return done;
   }
 

@@ -62,8 +62,10 @@ export class Block {
   flushed(now: readonly number[]): void {
     this.floor = this.floor.map((version, sector) => {
       const flushed = now[sector];
-      if (version >= ROT && flushed! <= this.#accepted) return version; // the flush had begun before
-      return flushed !== undefined && ageOf(flushed) >= ageOf(version) ? flushed : version;
+      if (flushed === undefined) return version;
+      // Or the flush had begun before rot was accepted.
+      if (version >= ROT && ageOf(flushed) <= this.#accepted) return version;
+      return ageOf(flushed) >= ageOf(version) ? flushed : version;
     });
     for (const [rot, version] of this.lurking) {
       if (ageOf(now[0]!) >= version) this.lurking.delete(rot);

@@ -27,6 +27,11 @@ async function readAll(volume: Volume): Promise<Uint8Array> {
   return into.subarray(0, volume.size);
 }
 
+/** The same, in larger units. */
+function unitsOf(disk: ReturnType<SimulatedVolume['data']['open']>, blockSize: number) {
+  return Object.defineProperty(disk, 'blockSize', { value: blockSize });
+}
+
 /** `bytes`, and zeros behind. */
 function padded(bytes: Uint8Array, size: number): Buffer {
   return Buffer.concat([bytes, new Uint8Array(size - bytes.length)]);
@@ -110,6 +115,25 @@ describe('growth', () => {
     simulated = new SimulatedVolume(random, COUNT * BLOCK, { data: 512 });
     await simulated.create();
     await expect((await simulated.open()).grow(700 * BLOCK + 1)).rejects.toThrow(unsupported);
+  });
+
+  it('that has not come to its end leaves data behind the volume, which nobody minds', async () => {
+    const bytes = (COUNT - 1) * BLOCK + 100;
+    const volume = await newVolume(bytes);
+    await volume.write(0, contents(bytes));
+    await volume.close();
+    simulated.data.medium.resize(700 * BLOCK);
+    simulated.data.medium.overwrite(bytes, blocksOf(0, 10, 7));
+    for (const data of [simulated.data.open(), unitsOf(simulated.data.open(), 512)]) {
+      const again = await simulated.open({ access: 'read', data });
+      for (const length of [BLOCK, 100]) {
+        const into = new Uint8Array(length).fill(5);
+        expect(await again.read((COUNT - 1) * BLOCK, into)).toBe(100);
+        expect(contents(bytes).subarray(-100).equals(into.subarray(0, 100))).toBe(true);
+      }
+      expect(contents(bytes).equals(await readAll(again))).toBe(true);
+      await again.close();
+    }
   });
 
   it('makes zeros of what was behind the end of the volume', async () => {
