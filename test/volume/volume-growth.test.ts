@@ -180,6 +180,45 @@ describe('growth', () => {
     expect(running.status().baseline).toMatchObject({ state: 'done', blocksDone: 900 });
   });
 
+  it('that fails half way ends all writing, or leaves the volume as it was', async () => {
+    const seen = { grown: 0, old: 0, final: 0, harmless: 0 };
+    for (let step = 1; seen.grown < 3; step++) {
+      const bytes = (COUNT - 1) * BLOCK + 512;
+      let volume = await newVolume(bytes);
+      await volume.write(0, contents(bytes));
+      await volume.settle();
+      const size = 600 * BLOCK + 99;
+      let steps = 0;
+      for (const drive of [simulated.data, simulated.sidecar]) {
+        drive.onOperation = ({ kind, durable }) => {
+          if (kind === 'read' || ++steps !== step) return;
+          drive.failNext(kind === 'flush' || durable ? 'flush' : 'write');
+        };
+      }
+      const error = await volume.grow(size).catch((thrown: unknown) => thrown);
+      for (const drive of [simulated.data, simulated.sidecar]) drive.onOperation = undefined;
+      const { state } = volume.status();
+      if (error === undefined) seen.grown++;
+      else expect(error).toMatchObject({ code: 'EIO' });
+      if (error !== undefined) seen[state === 'failed' ? 'final' : 'harmless']++;
+      if (state === 'open') {
+        expect(volume.size).toBe(error === undefined ? size : bytes);
+        await volume.write(0, contents(BLOCK), { durable: true });
+      } else {
+        await expect(volume.write(0, contents(BLOCK))).rejects.toThrow(withCode('EIO'));
+      }
+      simulated.world.crash();
+      volume = await simulated.open();
+      if (volume.size === bytes) seen.old++;
+      else expect(volume.size).toBe(size);
+      expect(padded(contents(bytes), volume.size).equals(await readAll(volume))).toBe(true);
+      if (volume.size === bytes) await volume.grow(size);
+      expect(padded(contents(bytes), size).equals(await readAll(volume))).toBe(true);
+    }
+    console.log(JSON.stringify(seen));
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(1);
+  }, 60_000);
+
   it('is old or new after a crash at any moment, and nothing is damaged', async () => {
     const seen = { old: 0, new: 0, recalculated: 0 };
     for (let round = 0; round < 120; round++) {

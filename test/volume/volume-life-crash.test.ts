@@ -3,7 +3,7 @@
 // on from where it was durable.
 //
 // Writers, readers and those who flush and end epochs are at work meanwhile; the last block is mostly shorter than the others. What a block may
-// hold is in life-model.ts. RINGBOLT_VOLUME_CRASHES: how many. Default: as many as take some seconds.
+// hold is in life-model.ts. RINGBOLT_LIFE_CRASHES: how many. Default: as many as take some seconds.
 
 import { expect, it } from 'vitest';
 import type { Volume } from '../../dist/lib/volume/volume.js';
@@ -13,7 +13,7 @@ import { Block, ROT } from './life-model.js';
 import { CRASHES, SECTOR } from './simulated-medium.js';
 import { BLOCK, blockOf, SimulatedVolume, versionsOf, ZEROS } from './simulated-volume.js';
 
-const CRASHES_ASKED = Number(process.env['RINGBOLT_VOLUME_CRASHES'] ?? 300);
+const CRASHES_ASKED = Number(process.env['RINGBOLT_LIFE_CRASHES'] ?? 300);
 const CRASHES_EACH = 12;
 const MOST_BLOCKS = 1200;
 /** What is there before the volume is. */
