@@ -44,11 +44,10 @@ const PARTS = {
   calm: () =>
     vitest('calm', ['test/schedule/calm.test.ts'], withDefault('RINGBOLT_CALM_ROUNDS', '40')),
   volumes: () =>
-    vitest(
-      'volumes',
-      ['test/volume/volume-crash.test.ts'],
-      withDefault('RINGBOLT_VOLUME_CRASHES', '1000000'),
-    ),
+    vitest('volumes', ['test/volume/volume-crash.test.ts', 'test/volume/volume-life-crash.test.ts'], {
+      ...withDefault('RINGBOLT_VOLUME_CRASHES', '1000000'),
+      ...withDefault('RINGBOLT_LIFE_CRASHES', '30000'),
+    }),
   conditions,
 };
 

@@ -63,6 +63,7 @@ export class Baseline {
   #frontier = -1;
   #unreadable = 0;
   #failure: unknown;
+  #isPausing = false;
   readonly #paused = abortError('The baseline was paused');
 
   constructor(options: BaselineOptions) {
@@ -111,6 +112,7 @@ export class Baseline {
 
   /** Resolves when nothing of it is under way any more. */
   async pause(): Promise<void> {
+    this.#isPausing = true;
     this.#pass?.stop();
     await this.#running?.catch(() => undefined);
   }
@@ -122,6 +124,7 @@ export class Baseline {
 
   async #run(): Promise<void> {
     this.#failure = undefined;
+    this.#isPausing = false;
     try {
       await this.#toTheEnd();
     } catch (error) {
@@ -136,6 +139,7 @@ export class Baseline {
   async #toTheEnd(): Promise<void> {
     const { core, gate, superblocks, epochs } = this.#options;
     while (superblocks.current.baselineCursor < core.geometry.blockCount) {
+      if (this.#isPausing) throw this.#paused;
       const pass = new Pass({
         gate,
         geometry: () => core.geometry,

@@ -84,10 +84,19 @@ export class BlockData {
     try {
       // A full queue says nothing of the block.
       const done = await persist(() => this.target.read(first * blockSize, into, options));
-      return done === bytes;
+      if (done > bytes) this.correctLast(first, count, into, out);
+      return done >= bytes;
     } catch {
       return false;
     }
+  }
+
+  /** Where more was read than the volume has, as the data goes on behind it: of the last block only its own bytes count. */
+  correctLast(first: number, count: number, bytes: Uint8Array, sums: BigUint64Array): void {
+    const last = count - 1;
+    const from = last * this.#geometry.blockSize;
+    const own = bytes.subarray(from, from + this.#geometry.bytesOfBlock(first + last));
+    sums[last] = this.sumOf(first + last, own);
   }
 
   /** Rule 14: as many as the target can read, where the last block has some odd number of bytes. */

@@ -30,6 +30,8 @@ export interface Claims {
   readonly claims: Uint8Array;
   /** Of those that have one. */
   readonly expected: BigUint64Array;
+  /** Some of their tags could not be read, and count as lost for now. */
+  readonly isPartial: boolean;
 }
 
 /** What a tag's state claims; of states of a later version nothing can be known. */
@@ -141,13 +143,17 @@ export class BlockTags {
   async claims(first: number, count: number): Promise<Claims> {
     const claims = new Uint8Array(count);
     const expected = new BigUint64Array(count);
+    let isPartial = false;
     for (const piece of piecesOf(first, count)) {
       const page = this.cache.tryUse(piece.page);
-      const fill = (there: TagPage) => this.#fill(there, piece, claims, expected);
+      const fill = (there: TagPage) => {
+        isPartial ||= there.isPartial;
+        this.#fill(there, piece, claims, expected);
+      };
       if (page === undefined) await this.cache.use(piece.page, fill);
       else fill(page);
     }
-    return { claims, expected };
+    return { claims, expected, isPartial };
   }
 
   /** Of a block that is claimed to match: one that was never written is as valid as zeros are. */

@@ -111,7 +111,7 @@ async function readRagged(
   return { block, sum: data.sumOf(block, bytes), state };
 }
 
-/** Rule 4, for what the block's region is now and what it will be. */
+/** Rule 4, for what the block's region is now and what it will be. No epoch ends by itself until something is changed. */
 async function mark(
   { geometry, dirty }: VolumeCore,
   block: number,

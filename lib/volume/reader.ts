@@ -148,7 +148,7 @@ export class VolumeReader {
     const padded = data.padded(bytes);
     const isEnd = data.target.size <= offset + bytes;
     // Elsewhere the target has more, or would have to be asked for more, than there is place for.
-    return length === padded || (isEnd && length > padded);
+    return (length === padded && (isEnd || padded === bytes)) || (isEnd && length > padded);
   }
 
   /** Tags that are not in memory are read together with the data. */
@@ -213,7 +213,7 @@ export class VolumeReader {
     return this.#judge(extent, await claims, sums, bytes);
   }
 
-  /** No further than the volume goes, whatever is behind it. */
+  /** No further than the volume goes, whatever is behind it; checksums are of no more than that. */
   #readData(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
     const { target } = this.#core.data;
     if (this.#isPlain({ extent, buffer: into })) return target.read(extent.offset, into, options);
@@ -221,14 +221,17 @@ export class VolumeReader {
   }
 
   async #readThrough(
-    { offset, bytes }: Extent,
+    { offset, bytes, first, count }: Extent,
     memory: Uint8Array,
     options: IoOptions,
   ): Promise<number> {
     const { data } = this.#core;
     const part = new Uint8Array(data.padded(bytes));
-    const done = Math.min(bytes, await data.target.read(offset, part, options));
+    const raw = await data.target.read(offset, part, options);
+    const done = Math.min(bytes, raw);
     memory.set(part.subarray(0, done));
+    const sums = options.checksum?.out;
+    if (raw > done && sums !== undefined) data.correctLast(first, count, part, sums);
     return done;
   }
 

@@ -17,6 +17,7 @@ import { PIECE_BYTES } from './block-data.js';
 import { Claim, type BlockTags } from './block-tags.js';
 import { BITMAP_SECTORS } from './geometry.js';
 import type { Generations } from './generations.js';
+import { persist } from './persist.js';
 import type { Sidecar } from './sidecar.js';
 
 export interface RecoveryReport {
@@ -77,7 +78,7 @@ export async function recover(parts: RecoveryParts): Promise<RecoveryReport> {
   const regions = [...dirtyRegions(bitmaps, geometry.regionCount)].sort((a, b) => a - b);
   const recovery = new Recovery(parts, regions);
   if (regions.length > 0) {
-    await data.target.flush();
+    await persist(() => data.target.flush());
     await recovery.run();
     await tags.cache.writeAll();
     await sidecar.flush();

@@ -176,7 +176,8 @@ export class Sidecar {
 
   async #tryRead(offset: number, into: Uint8Array): Promise<boolean> {
     try {
-      return (await this.target.read(offset, into)) === into.length;
+      // A full queue says nothing of what is there: who took that for damage would make it so.
+      return (await persist(() => this.target.read(offset, into))) === into.length;
     } catch {
       return false;
     }

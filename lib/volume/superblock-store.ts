@@ -9,6 +9,7 @@ import { ringboltError } from '../errors.js';
 import { chooseSuperblock, type ChosenSuperblock } from './format/superblock-copies.js';
 import { encodeSuperblock, type Superblock } from './format/superblock.js';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_COPIES } from './geometry.js';
+import { persist } from './persist.js';
 
 export type SuperblockChange = Partial<Omit<Superblock, 'version' | 'sequence' | 'uuid' | 'tail'>>;
 
@@ -27,8 +28,9 @@ async function writeCopies(
   for (const pair of PAIRS) {
     const some = pair.filter((index) => which.includes(index));
     if (some.length === 0) continue;
-    await Promise.all(some.map((index) => target.write(index * SUPERBLOCK_BYTES, copy)));
-    await target.flush();
+    const write = (index: number) => target.write(index * SUPERBLOCK_BYTES, copy);
+    await Promise.all(some.map((index) => persist(() => write(index))));
+    await persist(() => target.flush());
   }
 }
 
@@ -37,7 +39,8 @@ async function readCopies(target: VolumeTarget): Promise<(Uint8Array | undefined
   const read = async (index: number) => {
     const copy = new Uint8Array(SUPERBLOCK_BYTES);
     try {
-      return copy.subarray(0, await target.read(index * SUPERBLOCK_BYTES, copy));
+      const bytes = await persist(() => target.read(index * SUPERBLOCK_BYTES, copy));
+      return copy.subarray(0, bytes);
     } catch {
       return undefined;
     }
@@ -97,7 +100,7 @@ export class SuperblockStore {
    * copies could be under way at once, and tags be written under a bit that a crash takes back.
    */
   async mend(): Promise<void> {
-    await this.#target.flush();
+    await persist(() => this.#target.flush());
     await writeCopies(this.#target, this.#current, this.#mend);
     this.#mend = [];
   }

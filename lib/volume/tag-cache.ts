@@ -271,7 +271,7 @@ export class TagCache {
   #arrive(number: number, bytes: Uint8Array<ArrayBuffer>, isPartial: boolean): void {
     const loading = this.#loading.get(number)!;
     this.#loading.delete(number);
-    const page = new TagPage(number, bytes, this.#sidecar.seed);
+    const page = new TagPage(number, bytes, this.#sidecar.seed, isPartial);
     const entry = new Entry(page, bytes, isPartial);
     this.#entries.set(number, entry);
     this.#order.add(entry);

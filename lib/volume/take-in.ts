@@ -12,8 +12,9 @@
 //
 // These tags are `recalculated`, not `valid`: they say that the block has not changed since, and not that it is what somebody wrote.
 
+import { RingboltError } from '../errors.js';
 import type { Sums } from './block-data.js';
-import { Claim, isDamage } from './block-tags.js';
+import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { VolumeCore } from './core.js';
 import type { TagState } from './format/tag-page.js';
 
@@ -31,6 +32,7 @@ export interface TakenIn {
   readonly unreadable: number;
 }
 
+const CLAIM_TRIES = 3;
 /** Tries without a lock. */
 const FREE_TRIES = 2;
 
@@ -57,13 +59,26 @@ export async function takeIn(
 }
 
 async function isAnyWanted(
-  { tags }: VolumeCore,
+  core: VolumeCore,
   first: number,
   count: number,
   choice: Choice,
 ): Promise<boolean> {
-  const { claims } = await tags.claims(first, count);
+  const { claims } = await claimsOf(core, first, count);
   return claims.some((claim) => choice.isWanted(claim as Claim));
+}
+
+/**
+ * What could not be read of the sidecar is not taken for lost: what the tags say there may be seen again, and then blocks that were passed over
+ * would have none.
+ */
+async function claimsOf({ tags, path }: VolumeCore, first: number, count: number): Promise<Claims> {
+  for (let tries = 0; tries < CLAIM_TRIES; tries++) {
+    const claims = await tags.claims(first, count);
+    if (!claims.isPartial) return claims;
+  }
+  const text = `The tags of blocks ${first} to ${first + count - 1} of '${path}' cannot be read`;
+  throw new RingboltError('EIO', text, { path });
 }
 
 /** Under the lock and the bit. */
@@ -75,7 +90,7 @@ async function install(
   epoch: number,
 ): Promise<TakenIn> {
   const { tags } = core;
-  const { claims, expected } = await tags.claims(first, sums.length);
+  const { claims, expected } = await claimsOf(core, first, sums.length);
   const generation = await core.generation();
   let [changed, unreadable] = [0, 0];
   let [firstDamaged, lastDamaged] = [Infinity, -1];

@@ -33,6 +33,8 @@ export class Block {
   rot: Rot | undefined;
   /** Rot, and what it was overwritten by: while that may not be durable, a crash may bring it back. */
   readonly lurking = new Map<number, number>();
+  /** Rot was accepted together with what a write left that had no end: any sectors of both. */
+  #isMixed = false;
   /** The last write that was begun before rot was accepted. */
   #accepted = ZEROS;
   /** A write has given it a checksum. */
@@ -51,6 +53,7 @@ export class Block {
     const { rot } = this;
     this.now = this.now.map(() => version);
     this.isWritten = true;
+    this.#isMixed = false;
     if (rot === undefined) return;
     // Rule 10: what was known to be damaged is written through.
     if (rot.isFound && !rot.isTaken) this.floor = this.now;
@@ -62,8 +65,10 @@ export class Block {
   flushed(now: readonly number[]): void {
     this.floor = this.floor.map((version, sector) => {
       const flushed = now[sector];
-      if (version >= ROT && flushed! <= this.#accepted) return version; // the flush had begun before
-      return flushed !== undefined && ageOf(flushed) >= ageOf(version) ? flushed : version;
+      if (flushed === undefined) return version;
+      // Or the flush had begun before rot was accepted.
+      if (version >= ROT && ageOf(flushed) <= this.#accepted) return version;
+      return ageOf(flushed) >= ageOf(version) ? flushed : version;
     });
     for (const [rot, version] of this.lurking) {
       if (ageOf(now[0]!) >= version) this.lurking.delete(rot);
@@ -74,7 +79,11 @@ export class Block {
   rebaselined(): void {
     this.isWritten = true; // it has a checksum
     const { rot } = this;
-    if (rot === undefined || rot.begun !== this.begun) return;
+    if (rot === undefined) return;
+    if (rot.begun !== this.begun) {
+      this.#isMixed = true;
+      return;
+    }
     this.now = this.now.map((version, sector) => (sector === rot.sector ? rot.version : version));
     this.floor = this.now;
     this.rot = undefined;
@@ -98,7 +107,8 @@ export class Block {
         const isRot = rot !== undefined && rot.sector === sector && version === rot.version;
         return version === (what[sector] ?? ZEROS) || (isRot && (!rot.isCovered || rot.isExcused));
       });
-    return isLater || is(this.now) || is(before);
+    const isMix = this.#isMixed && this.mayBeLeft(versions, true);
+    return isLater || isMix || is(this.now) || is(before);
   }
 
   /** What a crash may leave, as far as reads give it. */
@@ -108,7 +118,7 @@ export class Block {
     return versions.every((version, sector) => {
       const isRot = rot?.sector === sector && rot.version === version;
       if (isRot) return isDirty || rot.isExcused || !rot.isCovered;
-      if (!isDirty) return version === this.now[sector];
+      if (!isDirty && !this.#isMixed) return version === this.now[sector];
       if (version >= ROT) return this.lurking.has(version) || this.floor[sector] === version;
       return version >= ageOf(this.floor[sector]!) && version <= this.begun;
     });
@@ -120,6 +130,7 @@ export class Block {
     this.begun = Math.max(this.begun, ...versions.map(ageOf));
     this.rot = undefined;
     this.lurking.clear();
+    this.#isMixed = false;
     this.#accepted = this.begun;
   }
 }

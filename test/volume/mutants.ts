@@ -20,8 +20,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'superblock-store.js',
-        `copy)));\n        await target.flush();`,
-        `copy)));\n        if (pair === PAIRS[1]) await target.flush();`,
+        `write(index))));\n        await (0, persist_js_1.persist)(() => target.flush());`,
+        `write(index))));\n        if (pair === PAIRS[1]) await target.flush();`,
       ),
     ],
     crashes: 4000,
@@ -31,8 +31,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'superblock-store.js',
-        `copy)));\n        await target.flush();`,
-        `copy)));\n        if (pair === PAIRS[0]) await target.flush();`,
+        `write(index))));\n        await (0, persist_js_1.persist)(() => target.flush());`,
+        `write(index))));\n        if (pair === PAIRS[0]) await target.flush();`,
       ),
     ],
     crashes: 20_000,
@@ -42,7 +42,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'superblock-store.js',
-        `async mend() {\n        await this.#target.flush();`,
+        `async mend() {\n        await (0, persist_js_1.persist)(() => this.#target.flush());`,
         'async mend() {',
       ),
     ],
@@ -207,7 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'epochs.js',
-        `        await core.tags.cache.writeAll(); // (d)\n        await sidecar.flush(); // (e)\n        await dirty.clearOld(); // (f)`,
+        `        await core.tags.cache.writeAll(); // (d)\n        await sidecar.flush(); // (e)\n        await whenDurable();\n        await dirty.clearOld(); // (f)`,
         `        await dirty.clearOld();\n        await core.tags.cache.writeAll();\n        await sidecar.flush();`,
       ),
     ],
@@ -302,7 +302,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'rule 9: data is not flushed before tags are made of it',
-    changes: [of('recovery.js', `        await data.target.flush();\n`)],
+    changes: [
+      of('recovery.js', `        await (0, persist_js_1.persist)(() => data.target.flush());\n`),
+    ],
     crashes: 6000,
   },
   {

@@ -341,6 +341,11 @@ export class SimulatedMedium {
     this.#unreadable.add(Math.floor(offset / SECTOR));
   }
 
+  /** It was out of reach for a while. */
+  mendSector(offset: number): void {
+    this.#unreadable.delete(Math.floor(offset / SECTOR));
+  }
+
   /** Where the first sector lies that cannot be read; undefined if there is none. */
   unreadableIn(offset: number, length: number): number | undefined {
     if (this.#unreadable.size === 0) return undefined;

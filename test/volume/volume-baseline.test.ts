@@ -1,6 +1,7 @@
 // Shows what a volume does about data that was there before it, or that is another than it was: baseline, rebaseline, and volumes that are out of
 // step or truncated; on a simulated disk.
 
+import { RingboltError } from 'ringbolt';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { OpenVolumeOptions } from '../../dist/lib/volume/open.js';
 import type { Volume } from '../../dist/lib/volume/volume.js';
@@ -212,6 +213,51 @@ describe('the baseline', () => {
     volume = await open();
     await volume.write(20 * BLOCK, blockOf(20, 6));
     expect(await readBlock(volume, 20)).toBe(6);
+  });
+
+  it('does not pass blocks whose tags cannot be read', async () => {
+    await (await protect({ baseline: false })).close();
+    const page = simulated.geometry.offsetOfPage(1);
+    simulated.sidecar.medium.breakSector(page + 512);
+    let volume = await open();
+    const unreadable = withCode('EIO');
+    await expect(volume.baseline()).rejects.toThrow(unreadable);
+    expect(volume.status()).toMatchObject({ state: 'open', baseline: { state: 'stopped' } });
+    expect(volume.status().baseline.blocksDone).toBeLessThanOrEqual(248 + 31);
+    await volume.close();
+    simulated.sidecar.medium.mendSector(page + 512);
+    volume = await open();
+    await volume.baseline();
+    expect(await readBlock(volume, 248 + 31)).toBe(5);
+  });
+
+  it('is not disturbed by queues that are full', async () => {
+    await (await protect({ baseline: false })).close();
+    const refusing = (disk: ReturnType<typeof simulated.data.open>, kinds: readonly string[]) =>
+      new Proxy(disk, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name, target);
+          if (typeof value !== 'function') return value;
+          return (...args: unknown[]) => {
+            const isRefused = kinds.includes(String(name)) && random.below(4) === 0;
+            if (!isRefused) return (value as (...all: unknown[]) => unknown).apply(target, args);
+            return Promise.reject(new RingboltError('ERR_RINGBOLT_OVERLOADED', 'full'));
+          };
+        },
+      });
+    const reads = ['read', 'flush', 'writeZeroes'];
+    simulated.data.limit = simulated.sidecar.limit = 2 ** 24;
+    const volume = await open({
+      data: refusing(simulated.data.open(), ['flush', 'writeZeroes']),
+      sidecar: refusing(simulated.sidecar.open(), [...reads, 'write', 'writeBatch']),
+    });
+    await volume.baseline();
+    await volume.grow((COUNT + 300) * BLOCK);
+    await volume.baseline();
+    expect(volume.status()).toMatchObject({ state: 'open', baseline: { state: 'done' } });
+    await volume.close();
+    const again = await open();
+    for (let block = 0; block < COUNT; block++) expect(await readBlock(again, block)).toBe(5);
   });
 
   it('says what it failed with', async () => {

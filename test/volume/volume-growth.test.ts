@@ -27,6 +27,11 @@ async function readAll(volume: Volume): Promise<Uint8Array> {
   return into.subarray(0, volume.size);
 }
 
+/** The same, in larger units. */
+function unitsOf(disk: ReturnType<SimulatedVolume['data']['open']>, blockSize: number) {
+  return Object.defineProperty(disk, 'blockSize', { value: blockSize });
+}
+
 /** `bytes`, and zeros behind. */
 function padded(bytes: Uint8Array, size: number): Buffer {
   return Buffer.concat([bytes, new Uint8Array(size - bytes.length)]);
@@ -112,6 +117,25 @@ describe('growth', () => {
     await expect((await simulated.open()).grow(700 * BLOCK + 1)).rejects.toThrow(unsupported);
   });
 
+  it('that has not come to its end leaves data behind the volume, which nobody minds', async () => {
+    const bytes = (COUNT - 1) * BLOCK + 100;
+    const volume = await newVolume(bytes);
+    await volume.write(0, contents(bytes));
+    await volume.close();
+    simulated.data.medium.resize(700 * BLOCK);
+    simulated.data.medium.overwrite(bytes, blocksOf(0, 10, 7));
+    for (const data of [simulated.data.open(), unitsOf(simulated.data.open(), 512)]) {
+      const again = await simulated.open({ access: 'read', data });
+      for (const length of [BLOCK, 100]) {
+        const into = new Uint8Array(length).fill(5);
+        expect(await again.read((COUNT - 1) * BLOCK, into)).toBe(100);
+        expect(contents(bytes).subarray(-100).equals(into.subarray(0, 100))).toBe(true);
+      }
+      expect(contents(bytes).equals(await readAll(again))).toBe(true);
+      await again.close();
+    }
+  });
+
   it('makes zeros of what was behind the end of the volume', async () => {
     const volume = await newVolume(COUNT * BLOCK);
     simulated.data.medium.resize(700 * BLOCK);
@@ -155,6 +179,45 @@ describe('growth', () => {
     await Promise.all([running.grow(600 * BLOCK), running.grow(900 * BLOCK), running.baseline()]);
     expect(running.status().baseline).toMatchObject({ state: 'done', blocksDone: 900 });
   });
+
+  it('that fails half way ends all writing, or leaves the volume as it was', async () => {
+    const seen = { grown: 0, old: 0, final: 0, harmless: 0 };
+    for (let step = 1; seen.grown < 3; step++) {
+      const bytes = (COUNT - 1) * BLOCK + 512;
+      let volume = await newVolume(bytes);
+      await volume.write(0, contents(bytes));
+      await volume.settle();
+      const size = 600 * BLOCK + 99;
+      let steps = 0;
+      for (const drive of [simulated.data, simulated.sidecar]) {
+        drive.onOperation = ({ kind, durable }) => {
+          if (kind === 'read' || ++steps !== step) return;
+          drive.failNext(kind === 'flush' || durable ? 'flush' : 'write');
+        };
+      }
+      const error = await volume.grow(size).catch((thrown: unknown) => thrown);
+      for (const drive of [simulated.data, simulated.sidecar]) drive.onOperation = undefined;
+      const { state } = volume.status();
+      if (error === undefined) seen.grown++;
+      else expect(error).toMatchObject({ code: 'EIO' });
+      if (error !== undefined) seen[state === 'failed' ? 'final' : 'harmless']++;
+      if (state === 'open') {
+        expect(volume.size).toBe(error === undefined ? size : bytes);
+        await volume.write(0, contents(BLOCK), { durable: true });
+      } else {
+        await expect(volume.write(0, contents(BLOCK))).rejects.toThrow(withCode('EIO'));
+      }
+      simulated.world.crash();
+      volume = await simulated.open();
+      if (volume.size === bytes) seen.old++;
+      else expect(volume.size).toBe(size);
+      expect(padded(contents(bytes), volume.size).equals(await readAll(volume))).toBe(true);
+      if (volume.size === bytes) await volume.grow(size);
+      expect(padded(contents(bytes), size).equals(await readAll(volume))).toBe(true);
+    }
+    console.log(JSON.stringify(seen));
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(1);
+  }, 60_000);
 
   it('is old or new after a crash at any moment, and nothing is damaged', async () => {
     const seen = { old: 0, new: 0, recalculated: 0 };

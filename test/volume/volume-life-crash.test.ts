@@ -3,7 +3,7 @@
 // on from where it was durable.
 //
 // Writers, readers and those who flush and end epochs are at work meanwhile; the last block is mostly shorter than the others. What a block may
-// hold is in life-model.ts. RINGBOLT_VOLUME_CRASHES: how many. Default: as many as take some seconds.
+// hold is in life-model.ts. RINGBOLT_LIFE_CRASHES: how many. Default: as many as take some seconds.
 
 import { expect, it } from 'vitest';
 import type { Volume } from '../../dist/lib/volume/volume.js';
@@ -13,7 +13,7 @@ import { Block, ROT } from './life-model.js';
 import { CRASHES, SECTOR } from './simulated-medium.js';
 import { BLOCK, blockOf, SimulatedVolume, versionsOf, ZEROS } from './simulated-volume.js';
 
-const CRASHES_ASKED = Number(process.env['RINGBOLT_VOLUME_CRASHES'] ?? 300);
+const CRASHES_ASKED = Number(process.env['RINGBOLT_LIFE_CRASHES'] ?? 300);
 const CRASHES_EACH = 12;
 const MOST_BLOCKS = 1200;
 /** What is there before the volume is. */
@@ -40,7 +40,10 @@ const seen = {
   blocksOfCleanRegions: 0,
   blocksOfDirtyRegions: 0,
   readsVerified: 0,
+  failedVolumes: 0,
 };
+
+const isFailed = (volume: Volume) => volume.status().state === 'failed';
 
 class Machine {
   readonly random: Random;
@@ -125,7 +128,10 @@ class Machine {
     const loop = async (one: () => Promise<void>, pause: number) => {
       while (!isOver()) {
         await this.volume.world.turns.pass(1 + this.random.below(pause));
-        if (!isOver()) await one();
+        if (isOver()) return;
+        await one().catch((error: unknown) => {
+          if (!isFailed(volume)) throw error;
+        });
       }
     };
     const epochs = async () => {
@@ -183,7 +189,7 @@ class Machine {
     const block = this.any();
     const { now, rot } = block;
     const what = await this.readBlock(volume, block);
-    if (isOver()) return;
+    if (isOver() || isFailed(volume)) return;
     if (typeof what !== 'string') {
       if (!block.mayRead(what, now)) this.wrong(`read as ${String(what)}`, block);
       seen.readsVerified++;
@@ -218,7 +224,7 @@ class Machine {
   }
 
   async grow(volume: Volume, isOver: () => boolean): Promise<void> {
-    if (this.count > MOST_BLOCKS) return;
+    if (this.count > MOST_BLOCKS || isFailed(volume)) return;
     const more = 1 + this.random.below(this.random.below(2) === 0 ? 10 : 2400);
     const size = this.size + more * SECTOR;
     this.growing = size;
@@ -247,6 +253,9 @@ class Machine {
   crash(): void {
     const kind = CRASHES[this.random.below(CRASHES.length)]!;
     this.volume.world.crash(kind);
+    for (const drive of [this.volume.data, this.volume.sidecar]) {
+      Object.assign(drive.faults, { flush: 0, write: 0 });
+    }
     this.process++;
     seen.crashes++;
   }
@@ -329,14 +338,18 @@ async function round(random: Random, name: string): Promise<void> {
       void volume.baseline().then(
         () => seen.baselinesDone++,
         (error: unknown) => {
-          machine.wrong(String((error as Error).stack));
+          if (!isFailed(volume)) machine.wrong(String((error as Error).stack));
         },
       );
     }
+    if (random.below(8) === 0) machine.volume.data.faults.flush = 0.05;
+    if (random.below(8) === 0) machine.volume.sidecar.faults.flush = 0.02;
+    if (random.below(8) === 0) machine.volume.sidecar.faults.write = 0.01;
     void machine.work(volume).catch((error: unknown) => {
       machine.wrong(String((error as Error).stack));
     });
     await world.turns.pass(10 + random.below(random.below(3) === 0 ? 600 : 200));
+    if (isFailed(volume)) seen.failedVolumes++;
     if (volume.status().baseline.state === 'running') seen.inBaseline++;
     if (machine.rebaselining > 0) seen.inRebaseline++;
     if (machine.growing !== undefined) seen.inGrowth++;

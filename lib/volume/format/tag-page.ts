@@ -64,14 +64,17 @@ function wordOf(tag: number): number {
 export class TagPage {
   /** Of the page in the volume. */
   readonly number: number;
+  /** Some of it could not be read: what is damaged there may only be so for now. */
+  readonly isPartial: boolean;
   readonly #sectors: Sectors;
   readonly #words: Uint32Array;
   readonly #conditions = new Uint8Array(SECTORS_PER_PAGE);
 
   /** As read from the sidecar: 4 KiB, at a multiple of four. `seed`: of the volume's sectors. */
-  constructor(number: number, bytes: Uint8Array, seed: number) {
+  constructor(number: number, bytes: Uint8Array, seed: number, isPartial = false) {
     if (bytes.length !== PAGE_BYTES) throw new RangeError(`a tag page has ${PAGE_BYTES} bytes`);
     this.number = number;
+    this.isPartial = isPartial;
     this.#sectors = new Sectors(bytes, seed);
     this.#words = this.#sectors.words;
     this.check();
