@@ -95,7 +95,7 @@ export class Machine {
     const { world } = this.volume;
     const passed = world.turns.pass(turns);
     if (this.random.below(3) > 0) return passed;
-    await world.turns.pass(1 + this.random.below(Math.ceil(turns / 2)));
+    await world.turns.pass(1 + this.random.below(1 + (turns >> 1)));
     const begun = new Promise<void>((resolve) => (this.#onHeadWrite = resolve));
     await Promise.race([passed, begun.then(() => world.turns.pass(1 + this.random.below(6)))]);
     this.#onHeadWrite = undefined;
