@@ -279,12 +279,12 @@ export class SimulatedMedium {
   /** It has some bytes that are wrong, or only zeros, or cannot be read. */
   #spoil(sector: number): void {
     const end = Math.min((sector + 1) * SECTOR, this.size);
-    const isZeroed = this.#random.below(4) === 0;
-    if (isZeroed) this.#durable.fill(0, sector * SECTOR, end);
-    for (let at = sector * SECTOR; at < end && !isZeroed; at += 1 + this.#random.below(64)) {
+    const how = this.#random.below(3);
+    if (how === 0) this.#durable.fill(0, sector * SECTOR, end);
+    for (let at = sector * SECTOR; at < end && how > 0; at += 1 + this.#random.below(64)) {
       this.#durable[at]! ^= 1 + this.#random.below(255);
     }
-    if (this.#random.below(2) === 0) this.#unreadable.add(sector);
+    if (how === 2) this.#unreadable.add(sector);
   }
 
   /** What writes in flight would still have done, in any order: each sector, or one of so many. */
