@@ -324,6 +324,27 @@ export class SimulatedMedium {
     }
   }
 
+  /** Another one with the same in it, that goes its own way from here. Without reads under way. */
+  clone(random: Seeded): SimulatedMedium {
+    const other = new SimulatedMedium(random, 0);
+    other.#durable = this.#durable.slice();
+    other.#visible = this.#visible.slice();
+    other.#order = this.#order;
+    other.#keptSize = this.#keptSize;
+    for (const [sector, versions] of this.#unsynced) {
+      const copies = versions.map(({ slot, order, lost }) => {
+        return { slot: other.#slots.keep(this.#slots.bytes, slot * SECTOR), order, lost };
+      });
+      other.#unsynced.set(sector, copies);
+    }
+    for (const { offset, data, left } of this.pending) {
+      const pending = new Pending(offset, data);
+      pending.left.set(left);
+      other.pending.add(pending);
+    }
+    return other;
+  }
+
   /** Rot: nobody wrote this, and nobody is told. */
   flipBit(offset: number, bit = this.#random.below(8)): void {
     this.#durable[offset]! ^= 1 << bit;
