@@ -207,9 +207,10 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'epochs.js',
-        `        await core.tags.cache.writeAll(); // (d)\n        await sidecar.flush(); // (e)\n        await whenDurable();\n        await dirty.clearOld(); // (f)`,
-        `        await dirty.clearOld();\n        await core.tags.cache.writeAll();\n        await sidecar.flush();`,
+        `        await core.tags.cache.writeAll(); // (d)\n`,
+        `        await dirty.clearOld(); await core.tags.cache.writeAll();\n`,
       ),
+      of('epochs.js', `        await dirty.clearOld(); // (f)\n`),
     ],
     crashes: 2000,
   },

@@ -71,7 +71,9 @@ def choose(copies):
             raise FormatError("version %d" % version)
         if incompatible != 0:
             raise FormatError("incompatible features %#x" % incompatible)
-        if by_sequence.setdefault(sequence, copy[:512]) != copy[:512]:
+        (length,) = struct.unpack_from("<I", copy, 12)
+        header = copy[:length]
+        if by_sequence.setdefault(sequence, header) != header:
             raise FormatError("two superblocks of sequence %d" % sequence)
     return by_sequence[max(by_sequence)]
 

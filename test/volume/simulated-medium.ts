@@ -279,12 +279,12 @@ export class SimulatedMedium {
   /** It has some bytes that are wrong, or only zeros, or cannot be read. */
   #spoil(sector: number): void {
     const end = Math.min((sector + 1) * SECTOR, this.size);
-    const isZeroed = this.#random.below(4) === 0;
-    if (isZeroed) this.#durable.fill(0, sector * SECTOR, end);
-    for (let at = sector * SECTOR; at < end && !isZeroed; at += 1 + this.#random.below(64)) {
+    const how = this.#random.below(3);
+    if (how === 0) this.#durable.fill(0, sector * SECTOR, end);
+    for (let at = sector * SECTOR; at < end && how > 0; at += 1 + this.#random.below(64)) {
       this.#durable[at]! ^= 1 + this.#random.below(255);
     }
-    if (this.#random.below(2) === 0) this.#unreadable.add(sector);
+    if (how === 2) this.#unreadable.add(sector);
   }
 
   /** What writes in flight would still have done, in any order: each sector, or one of so many. */
@@ -322,6 +322,27 @@ export class SimulatedMedium {
       case 'random':
         return versions[this.#random.below(versions.length + 1)];
     }
+  }
+
+  /** Another one with the same in it, that goes its own way from here. Without reads under way. */
+  clone(random: Seeded): SimulatedMedium {
+    const other = new SimulatedMedium(random, 0);
+    other.#durable = this.#durable.slice();
+    other.#visible = this.#visible.slice();
+    other.#order = this.#order;
+    other.#keptSize = this.#keptSize;
+    for (const [sector, versions] of this.#unsynced) {
+      const copies = versions.map(({ slot, order, lost }) => {
+        return { slot: other.#slots.keep(this.#slots.bytes, slot * SECTOR), order, lost };
+      });
+      other.#unsynced.set(sector, copies);
+    }
+    for (const { offset, data, left } of this.pending) {
+      const pending = new Pending(offset, data);
+      pending.left.set(left);
+      other.pending.add(pending);
+    }
+    return other;
   }
 
   /** Rot: nobody wrote this, and nobody is told. */

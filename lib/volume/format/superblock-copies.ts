@@ -57,7 +57,7 @@ export function chooseSuperblock(
   const superblock = decoded[valid.indexOf(highest)]!;
   const writable = unknownForWriting(superblock.features) === 0n;
   const differs = (copy: Uint8Array | undefined) =>
-    copy === undefined || !isSame(copy, highest.bytes);
+    copy === undefined || copy.length < SUPERBLOCK_BYTES || !isSame(copy, highest.bytes);
   const mend = copies.flatMap((copy, index) => (differs(copy) ? [index] : []));
   return { superblock, mend: writable ? mend : [], writable };
 }
@@ -91,9 +91,15 @@ function checkTwins(valid: readonly ValidCopy[], path: string): void {
   }
 }
 
-/** What is behind the longest header counts for nothing. */
+/** What is behind the header counts for nothing: no CRC covers it, and a bit that rots there must not look like a second writer. */
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a.subarray(0, MAX_HEADER_BYTES), b.subarray(0, MAX_HEADER_BYTES)) === 0;
+  return Buffer.compare(headerOf(a), headerOf(b)) === 0;
+}
+
+function headerOf(copy: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = copy;
+  const bytes = new DataView(buffer, byteOffset, byteLength).getUint32(FIELD.headerBytes, true);
+  return copy.subarray(0, Math.min(bytes, MAX_HEADER_BYTES));
 }
 
 function hex(value: number): string {

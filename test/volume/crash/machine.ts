@@ -38,6 +38,8 @@ export class Machine {
   #version = 0;
   #isMade = false;
   #onHeadWrite: (() => void) | undefined;
+  /** A superblock or a bitmap was perhaps being written a moment ago. */
+  #isInHead = false;
 
   constructor(random: Seeded, seen: CrashSeen) {
     this.random = random;
@@ -95,8 +97,9 @@ export class Machine {
     const { world } = this.volume;
     const passed = world.turns.pass(turns);
     if (this.random.below(3) > 0) return passed;
-    await world.turns.pass(1 + this.random.below(Math.ceil(turns / 2)));
+    await world.turns.pass(1 + this.random.below(1 + (turns >> 1)));
     const begun = new Promise<void>((resolve) => (this.#onHeadWrite = resolve));
+    this.#isInHead = true;
     await Promise.race([passed, begun.then(() => world.turns.pass(1 + this.random.below(6)))]);
     this.#onHeadWrite = undefined;
   }
@@ -214,7 +217,8 @@ export class Machine {
     // What a failed flush has lost is still shown by the cache, and no later flush tells: rule 8 has no answer to that but another power.
     const hasLost = data.medium.hasLost || sidecar.medium.hasLost;
     const ofProcess = this.random.below(PROCESS_CRASHES) === 0 && !hasLost;
-    if (this.random.below(4) === 0) sidecar.faults.spoil = 0.8;
+    if (this.random.below(4) < (this.#isInHead ? 3 : 1)) sidecar.faults.spoil = 0.8;
+    this.#isInHead = false;
     world.crash(ofProcess ? 'process' : CRASHES[this.random.below(CRASHES.length)]!);
     this.#process++;
     this.seen.crashes++;

@@ -82,6 +82,11 @@ export class BlockModel {
     this.#wrong = wrong;
   }
 
+  /** To be examined, while this one goes on. */
+  copy(): BlockModel {
+    return Object.assign(new BlockModel(this.number, this.#seen, this.#wrong), this);
+  }
+
   /** With a sentence of what is known of the block. */
   #report(what: string, versions?: readonly number[]): void {
     const has = versions === undefined ? '' : `, has ${String(versions)}`;

@@ -184,9 +184,12 @@ describe('of four copies', () => {
   });
 
   it('what is behind the header counts for nothing', () => {
-    const copies = four(old);
-    copies[2]![4000] = 1;
-    expect(chooseSuperblock(copies, PATH).mend).toEqual([]);
+    for (const at of [256 + superblock.tail.length, 511, 512, 4000]) {
+      const copies = four(old);
+      copies[2] = Uint8Array.from(old);
+      copies[2][at]! ^= 1;
+      expect(chooseSuperblock(copies, PATH).mend, `byte ${at}`).toEqual([]);
+    }
   });
 
   it('two of one sequence that differ are refused', () => {
