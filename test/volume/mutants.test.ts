@@ -3,7 +3,6 @@
 //
 // RINGBOLT_VOLUME_MUTANT_ROUNDS: how often each is found out. Default 1.
 
-import { availableParallelism } from 'node:os';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CompiledTests } from '../support/compiled.js';
 import { Random } from '../support/random.js';
