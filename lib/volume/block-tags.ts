@@ -96,11 +96,34 @@ export class BlockTags {
     return true;
   }
 
+  /** Resolves when the tags have been read that are not in memory; by then some may have made room for others again. */
+  async whenHere(first: number, count: number): Promise<void> {
+    const { cache } = this;
+    const last = this.#geometry.pageOfBlock(first + count - 1);
+    const reading: Promise<void>[] = [];
+    for (let number = this.#geometry.pageOfBlock(first); number <= last; number++) {
+      if (!cache.has(number)) reading.push(cache.use(number, () => undefined));
+    }
+    await (reading.length === 1 ? reading[0] : Promise.all(reading));
+  }
+
   /** Whether the tags are in memory, and say that all `count` blocks are good with these checksums. */
   match(first: number, count: number, { sums, at }: SumsAt): boolean {
-    return this.#everyPage(first, count, (page, tag, some, index) =>
-      page.matches(tag, some, sums, at + index),
-    );
+    return this.#everyPage(first, count, (page, tag, some, index) => {
+      if (page.matches(tag, some, sums, at + index)) return true; // the usual case
+      for (let i = 0; i < some; i++) {
+        const isZeros = this.#isZeros(page, tag + i, sums[at + index + i]!);
+        if (!isZeros && !page.matches(tag + i, 1, sums, at + index + i)) return false;
+      }
+      return true;
+    });
+  }
+
+  /** Whether a block was never written, and is what it is to be then. */
+  #isZeros(page: TagPage, tag: number, sum: bigint): boolean {
+    if (page.conditionOfTag(tag) === SectorCondition.damaged) return false;
+    if (!page.isNeverWritten(tag) || this.#claim(page, tag) !== Claim.match) return false;
+    return sum === this.zeroSum(page.number * TAGS_PER_PAGE + tag);
   }
 
   /** Whether the tags are in memory, and none of these blocks is known to be damaged, nor its tag. */

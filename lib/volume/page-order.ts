@@ -10,8 +10,9 @@
 // "soon" being measured in changes from page to page. A page is hot if it is used later than that. So a pass through the whole
 // volume goes through probation and leaves main as it was.
 
+/** A place for a page: of one after the other, as each goes. */
 export class CachedPage {
-  readonly number: number;
+  number = -1;
   /** In main: since the hand came by. */
   used = false;
   /** In probation: was used again after a while. */
@@ -20,8 +21,11 @@ export class CachedPage {
   firstUse = -1;
   isMain = false;
 
-  constructor(number: number) {
+  /** Before it is added. */
+  begin(number: number): void {
     this.number = number;
+    this.used = this.hot = this.isMain = false;
+    this.firstUse = -1;
   }
 }
 

@@ -7,8 +7,8 @@
 // A block that matches its tag was read whole, as it was before some write or after it; so a read is repeated where something does
 // not match, and also where something was not verified at all and a write was there meanwhile.
 //
-// The first time, tags that are in memory when the data is there are compared where they are: nothing is copied, and nobody is waited
-// for but the target. Whatever does not match then is judged like everything else.
+// The first time, tags are compared where they are, once the data is there: nothing is copied. Those that are not in memory are read together
+// with the data. Whatever does not match then is judged like everything else.
 
 import type { BatchResult, IoOptions, ReadBatchOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
@@ -37,8 +37,6 @@ interface Verdict {
 /** What there was without a lock. */
 interface FirstAttempt {
   readonly stamp: number;
-  /** Undefined if the tags were in memory. */
-  readonly claims: Promise<Claims> | undefined;
   readonly sums: BigUint64Array;
   readonly bytes: number;
 }
@@ -68,18 +66,20 @@ export class VolumeReader {
     const { first, count } = extent;
     const stamp = locks.stamp();
     const sums = data.spare.take(this.#valuesOf({ extent, buffer: into }));
-    const claims = this.#claimsAhead(extent);
+    const tagsRead = this.#tagsAhead(extent);
     const reading = this.#readData(extent, into, {
       ...options,
       checksum: data.checksums(first, sums),
     });
-    return reading.then((bytes) => {
+    const compare = (bytes: number) => {
       if (bytes < extent.bytes || !tags.match(first, count, { sums, at: 0 })) {
-        return this.#judgeFirst({ extent, buffer: into }, options, { stamp, claims, sums, bytes });
+        return this.#judgeFirst({ extent, buffer: into }, options, { stamp, sums, bytes });
       }
       data.spare.give(sums);
       return bytes;
-    });
+    };
+    if (tagsRead === undefined) return reading.then(compare);
+    return reading.then((bytes) => tagsRead.then(() => compare(bytes)));
   }
 
   /** The same for many: those that the target can read right into their memory are one batch of its own. Not with `onError: 'abort'`. */
@@ -109,7 +109,7 @@ export class VolumeReader {
     const { data, locks, tags } = this.#core;
     const stamp = locks.stamp();
     const some = indices.map((index) => parts[index]!);
-    const claims = some.map(({ extent }) => this.#claimsAhead(extent));
+    const tagsRead = some.flatMap(({ extent }) => this.#tagsAhead(extent) ?? []);
     const sums = data.spare.take(some.reduce((sum, part) => sum + this.#valuesOf(part), 0));
     const transfers = some.map(({ extent: { offset, first }, buffer }) => {
       return { offset, buffer, firstBlock: first };
@@ -117,6 +117,7 @@ export class VolumeReader {
     const checksum = data.checksums(some[0]!.extent.first, sums);
     const all = { ...options, checksum, onError: 'collect' } as const;
     const { transferred, errors } = await data.target.readBatch(transfers, all);
+    await Promise.all(tagsRead);
     let at = 0;
     for (const [place, part] of some.entries()) {
       const { first, count, bytes: wanted } = part.extent;
@@ -128,7 +129,7 @@ export class VolumeReader {
       } else if (bytes >= wanted && tags.match(first, count, { sums, at })) {
         outcomes.succeed(index, bytes);
       } else {
-        const own = { stamp, claims: claims[place], sums: sums.slice(at, at + count), bytes };
+        const own = { stamp, sums: sums.slice(at, at + count), bytes };
         outcomes.wait(index, this.#judgeFirst(part, options, own));
       }
       at += this.#valuesOf(part);
@@ -151,24 +152,22 @@ export class VolumeReader {
     return (length === padded && (isEnd || padded === bytes)) || (isEnd && length > padded);
   }
 
-  /** Tags that are not in memory are read together with the data. */
-  #claimsAhead({ first, count }: Extent): Promise<Claims> | undefined {
+  /** Undefined if all are in memory. What fails here fails again, for those who cannot do without. */
+  #tagsAhead({ first, count }: Extent): Promise<void> | undefined {
     const { tags } = this.#core;
     if (tags.areHere(first, count)) return undefined;
-    const claims = tags.claims(first, count);
-    claims.catch(() => undefined); // until the memory is not written to any more
-    return claims;
+    return tags.whenHere(first, count).catch(() => undefined);
   }
 
   /** Not all was verified at once. */
   async #judgeFirst(
     { extent, buffer }: Part,
     options: IoOptions,
-    { stamp, claims, sums, bytes }: FirstAttempt,
+    { stamp, sums, bytes }: FirstAttempt,
   ): Promise<number> {
     const { locks, tags } = this.#core;
     const { first, count } = extent;
-    const claimed = await (claims ?? tags.claims(first, count));
+    const claimed = await tags.claims(first, count);
     let verdict = this.#judge(extent, claimed, sums, bytes);
     const isMixed = verdict.isUnverified && locks.wasLocked(first, first + count, stamp);
     if (isGood(verdict) && !isMixed) return verdict.bytes;

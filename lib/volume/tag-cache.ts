@@ -58,21 +58,18 @@ const MAX_AHEAD = 8;
 
 type Visit = (page: TagPage) => void;
 
+/** A slot, and what is in it. Made once: pages that come and go would leave a good deal behind for the garbage collector. */
 class Entry extends CachedPage {
+  readonly bytes = new Uint8Array(PAGE_BYTES);
   readonly page: TagPage;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Some of it could not be read: not to be kept. */
-  readonly isPartial: boolean;
   /** A bit for each sector. */
   dirty = 0;
   /** Resolves, whatever became of it. */
   writing: Promise<unknown> | undefined;
 
-  constructor(page: TagPage, bytes: Uint8Array<ArrayBuffer>, isPartial: boolean) {
-    super(page.number);
-    this.page = page;
-    this.bytes = bytes;
-    this.isPartial = isPartial;
+  constructor(seed: number) {
+    super();
+    this.page = new TagPage(0, this.bytes, seed);
   }
 }
 
@@ -91,7 +88,7 @@ export class TagCache {
   readonly #ahead: PageAhead;
   /** Dirty or being written. */
   readonly #dirty = new Set<Entry>();
-  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  readonly #free: Entry[] = [];
   #slots = 0;
   /** Pages that wait for a slot. */
   readonly #waiting = new Fifo<number>();
@@ -242,37 +239,39 @@ export class TagCache {
     }
   }
 
-  #takeSlot(): Uint8Array<ArrayBuffer> | undefined {
+  #takeSlot(): Entry | undefined {
     const free = this.#free.pop();
     if (free !== undefined) return free;
     if (this.#slots < this.#capacity) {
       this.#slots++;
-      return new Uint8Array(PAGE_BYTES);
+      return new Entry(this.#sidecar.seed);
     }
     const limit = this.#failure === undefined ? MAX_REFUSALS : Infinity;
     const entry = this.#order.evict((page) => !this.#dirty.has(page), limit);
     if (entry === undefined) return undefined;
     this.#entries.delete(entry.number);
-    return entry.bytes;
+    return entry;
   }
 
   /** Reads as many pages as there are slots. */
-  async #read(first: number, slots: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
+  async #read(first: number, slots: readonly Entry[]): Promise<void> {
     const [only] = slots;
-    const into = slots.length === 1 ? only! : new Uint8Array(slots.length * PAGE_BYTES);
+    const into = slots.length === 1 ? only!.bytes : new Uint8Array(slots.length * PAGE_BYTES);
     const isWhole = await this.#sidecar.readPages(first, into);
-    for (const [index, slot] of slots.entries()) {
-      if (slot !== into) slot.set(into.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES));
-      this.#arrive(first + index, slot, !isWhole);
+    for (const [index, { bytes }] of slots.entries()) {
+      const at = index * PAGE_BYTES;
+      if (bytes !== into) bytes.set(into.subarray(at, at + PAGE_BYTES));
+      this.#arrive(first + index, slots[index]!, !isWhole);
     }
     this.#serveWaiting();
   }
 
-  #arrive(number: number, bytes: Uint8Array<ArrayBuffer>, isPartial: boolean): void {
+  #arrive(number: number, entry: Entry, isPartial: boolean): void {
     const loading = this.#loading.get(number)!;
     this.#loading.delete(number);
-    const page = new TagPage(number, bytes, this.#sidecar.seed, isPartial);
-    const entry = new Entry(page, bytes, isPartial);
+    const { page } = entry;
+    page.turn(number, isPartial);
+    entry.begin(number);
     this.#entries.set(number, entry);
     this.#order.add(entry);
     if (loading.visits.length > 0) this.#order.use(entry);
@@ -285,7 +284,7 @@ export class TagCache {
     if (this.#dirty.has(entry)) return;
     this.#order.remove(entry);
     this.#entries.delete(entry.number);
-    this.#free.push(entry.bytes);
+    this.#free.push(entry);
   }
 
   /** Whether it began to read something. */
@@ -298,7 +297,7 @@ export class TagCache {
 
   /** One read for each stretch of pages that are not there; only as far as there are slots that nobody has to be waited for. */
   #readRun({ first, end }: PageRun): void {
-    let slots: Uint8Array<ArrayBuffer>[] = [];
+    let slots: Entry[] = [];
     for (let number = first; number <= end; number++) {
       const isThere = number === end || this.#entries.has(number) || this.#loading.has(number);
       const slot = isThere ? undefined : this.#takeSlot();
@@ -358,7 +357,7 @@ export class TagCache {
     entry.dirty |= dirty;
     if (entry.dirty !== 0) return;
     this.#dirty.delete(entry);
-    if (entry.isPartial) this.#drop(entry);
+    if (entry.page.isPartial) this.#drop(entry);
   }
 
   /** Rule 8: nothing is written any more. */

@@ -21,14 +21,18 @@ export function checksumSeed(algorithm: ChecksumName, uuid: Uint8Array): bigint 
   return FUNCTIONS[algorithm](uuid);
 }
 
+/** Of one block after the other. */
+const number = new Uint8Array(8);
+const numberView = new DataView(number.buffer);
+
 export function blockChecksum(
   algorithm: ChecksumName,
   seed: bigint,
   block: number,
   data: Uint8Array,
 ): bigint {
-  const number = new Uint8Array(8);
-  new DataView(number.buffer).setBigUint64(0, BigInt(block), true);
+  numberView.setUint32(0, block, true);
+  numberView.setUint32(4, Math.floor(block / 2 ** 32), true);
   const f = FUNCTIONS[algorithm];
   return f(data, f(number, seed));
 }

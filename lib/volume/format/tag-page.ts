@@ -62,10 +62,8 @@ function wordOf(tag: number): number {
 }
 
 export class TagPage {
-  /** Of the page in the volume. */
-  readonly number: number;
-  /** Some of it could not be read: what is damaged there may only be so for now. */
-  readonly isPartial: boolean;
+  #number: number;
+  #isPartial: boolean;
   readonly #sectors: Sectors;
   readonly #words: Uint32Array;
   readonly #conditions = new Uint8Array(SECTORS_PER_PAGE);
@@ -73,10 +71,27 @@ export class TagPage {
   /** As read from the sidecar: 4 KiB, at a multiple of four. `seed`: of the volume's sectors. */
   constructor(number: number, bytes: Uint8Array, seed: number, isPartial = false) {
     if (bytes.length !== PAGE_BYTES) throw new RangeError(`a tag page has ${PAGE_BYTES} bytes`);
-    this.number = number;
-    this.isPartial = isPartial;
+    this.#number = number;
+    this.#isPartial = isPartial;
     this.#sectors = new Sectors(bytes, seed);
     this.#words = this.#sectors.words;
+    this.check();
+  }
+
+  /** Of the page in the volume. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Some of it could not be read: what is damaged there may only be so for now. */
+  get isPartial(): boolean {
+    return this.#isPartial;
+  }
+
+  /** Its memory was read anew: another page. */
+  turn(number: number, isPartial: boolean): void {
+    this.#number = number;
+    this.#isPartial = isPartial;
     this.check();
   }
 
