@@ -12,6 +12,7 @@ import type { BlockTags } from './block-tags.js';
 import type { DirtyRegions } from './dirty-regions.js';
 import type { Geometry } from './geometry.js';
 import type { Generations } from './generations.js';
+import { Patience } from './patience.js';
 import type { RangeLock, RangeLocks } from './range-locks.js';
 import { isHarmless } from './synced-target.js';
 
@@ -30,6 +31,9 @@ export interface VolumeParts {
   /** Rule 12: nothing is written, and nothing that does not match is called damaged for good. */
   readonly outOfStep: boolean;
 }
+
+/** The usual one. */
+const ENDLESS = new Patience({});
 
 /** Blocks `first` to `end` - 1; bytes, in the volume. */
 export interface Extent {
@@ -150,27 +154,33 @@ export class VolumeCore {
     this.onChange();
   }
 
-  /** Runs what changes these blocks or their tags. */
+  /** Runs what changes these blocks or their tags; waits for others first, with so much patience. */
   async change<T>(
     first: number,
     count: number,
     run: (epoch: number, lock: RangeLock) => Promise<T>,
+    patience = ENDLESS,
   ): Promise<T> {
     this.checkFailure();
     const lock = this.locks.take(first, first + count); // rule 3
     try {
-      if (!lock.held) await lock.whenHeld();
-      return await this.#underBit(first, count, (epoch) => run(epoch, lock));
+      if (!lock.held) await patience.wait(lock.whenHeld());
+      return await this.#underBit(first, count, (epoch) => run(epoch, lock), patience);
     } finally {
       this.locks.release(lock);
     }
   }
 
-  async #underBit<T>(first: number, count: number, run: (epoch: number) => Promise<T>): Promise<T> {
+  async #underBit<T>(
+    first: number,
+    count: number,
+    run: (epoch: number) => Promise<T>,
+    patience: Patience,
+  ): Promise<T> {
     const dirty = this.dirty!;
     const from = this.geometry.regionOfBlock(first);
     const to = this.geometry.regionOfBlock(first + count - 1) + 1;
-    const epoch = await this.#enter(dirty, from, to); // rule 4
+    const epoch = await this.#enter(dirty, from, to, patience); // rule 4
     try {
       return await run(epoch);
     } finally {
@@ -179,12 +189,34 @@ export class VolumeCore {
     }
   }
 
-  async #enter(dirty: DirtyRegions, from: number, to: number): Promise<number> {
+  async #enter(dirty: DirtyRegions, from: number, to: number, patience: Patience): Promise<number> {
+    const entering = this.#letIn(dirty, from, to);
+    if (typeof entering === 'number') return entering;
     try {
-      return dirty.tryEnter(from, to) || (await dirty.enter(from, to));
+      return await patience.wait(entering);
     } catch (error) {
+      // Whoever does not wait any more may be let in all the same.
+      entering.then(
+        (epoch) => {
+          dirty.leave(epoch);
+          this.onChange();
+        },
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  /** At once, if that can be. */
+  #letIn(dirty: DirtyRegions, from: number, to: number): number | Promise<number> {
+    const failed = (error: unknown): never => {
       this.fail(error); // a durable write of a bitmap has failed
       throw error;
+    };
+    try {
+      return dirty.tryEnter(from, to) || dirty.enter(from, to).catch(failed);
+    } catch (error) {
+      return failed(error);
     }
   }
 }

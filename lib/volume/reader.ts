@@ -17,6 +17,7 @@ import { Outcomes, type Part } from './batch.js';
 import { Claim, type Claims } from './block-tags.js';
 import type { Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
+import { Patience } from './patience.js';
 
 /** Rule 11. */
 const MAX_REPEATS = 3;
@@ -188,12 +189,13 @@ export class VolumeReader {
   /** Rule 3: a write that comes now waits. */
   async #repeat(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
     const { locks } = this.#core;
+    const patience = new Patience(options);
     const lock = locks.takeShared(extent.first, extent.first + extent.count);
     try {
-      if (!lock.held) await lock.whenHeld();
-      let verdict = await this.#attempt(extent, into, options);
+      if (!lock.held) await patience.wait(lock.whenHeld());
+      let verdict = await this.#attempt(extent, into, patience.left(options));
       for (let i = 1; i < MAX_REPEATS && verdict.wrong.length > 0; i++) {
-        verdict = await this.#attempt(extent, into, options);
+        verdict = await this.#attempt(extent, into, patience.left(options));
       }
       return verdict;
     } finally {

@@ -18,6 +18,7 @@ import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { Change, Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
 import type { Stability, VolumeWriteOptions } from './io-options.js';
+import { Patience } from './patience.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
 
@@ -151,18 +152,21 @@ export class VolumeWriter {
   ): Promise<number> {
     const { first, count, offset } = extent;
     const { data, tags } = this.#core;
-    await this.#core.change(first, count, async (epoch) => {
+    const patience = new Patience(options);
+    const write = async (epoch: number) => {
+      const rest = patience.left(options);
       if (await tags.hasDamage(first, count)) {
         const bytes = leases.is(source) ? source.buffer : source;
-        return this.#writeThrough(extent, bytes, options, epoch);
+        return this.#writeThrough(extent, bytes, rest, epoch);
       }
       const sums = new BigUint64Array(count);
       const checksum = data.checksums(first, sums, stable === 'check');
       await this.#attempt(extent, sums, epoch, () =>
-        data.target.write(offset, source, { ...options, checksum }),
+        data.target.write(offset, source, { ...rest, checksum }),
       );
       await this.#install(extent, sums, TagState.valid, epoch);
-    });
+    };
+    await this.#core.change(first, count, write, patience);
     return extent.bytes;
   }
 

@@ -64,7 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'core.js',
-        `            if (!lock.held)\n                await lock.whenHeld();\n            return await this.#underBit`,
+        `            if (!lock.held)\n                await patience.wait(lock.whenHeld());\n            return await this.#underBit`,
         `            return await this.#underBit`,
       ),
     ],

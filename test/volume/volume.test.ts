@@ -92,13 +92,29 @@ describe('a volume', () => {
       simulated.data.medium.overwrite(block * BLOCK, blockOf(block, 5));
     }
     await simulated.create('unknown');
-    const volume = await simulated.open();
+    const volume = await simulated.open({ baseline: false });
     expect(await readBlock(volume, 7)).toBe(5);
     await volume.write(8 * BLOCK, blockOf(8, 6));
     simulated.damage(7, 0, 9);
     simulated.damage(8, 0, 9);
     expect(await readBlock(volume, 7)).toBe(9);
     await expect(readBlock(volume, 8)).rejects.toThrow(withCode('ERR_RINGBOLT_CORRUPT'));
+  });
+
+  it('ends the wait of a write for another one when it is told to, and keeps the others in order', async () => {
+    const volume = await newVolume();
+    let isFirstDone = false;
+    const first = volume.write(0, blockOf(0, 1)).then(() => (isFirstDone = true));
+    const impatient = new AbortController();
+    const second = volume.write(0, blockOf(0, 2), { signal: impatient.signal });
+    const third = volume.write(0, blockOf(0, 3), { timeoutMs: 60_000 });
+    impatient.abort();
+    await expect(second).rejects.toThrow(withCode('ABORT_ERR'));
+    expect(isFirstDone).toBe(false);
+    await Promise.all([first, third]);
+    expect(await readBlock(volume, 0)).toBe(3);
+    await volume.settle(); // nobody is left in the epoch
+    expect(volume.status()).toMatchObject({ state: 'open', dirtyRegions: 0, waiting: 0 });
   });
 
   it('refuses blocks whose tags are damaged, until they are overwritten', async () => {
