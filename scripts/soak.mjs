@@ -12,7 +12,7 @@
 //   memory      the buffer pool's random tests, 10,000,000 steps each
 //   calm        what timers and sockets get while reads complete without end; prints the figures
 //   volumes     1,000,000 crashes of volumes on a simulated disk, 500 of real processes, 20,000 points of what was really
-//               written, 100,000 single faults; each mutant five times
+//               written, 100,000 single faults; each mutant five times; an hour of a hundred users without a false alarm
 //   conditions  the engine's tests under each condition a machine may be in (test-conditions.mjs)
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -54,6 +54,7 @@ const PARTS = {
         'test/volume/volume-replay.test.ts',
         'test/volume/faults.test.ts',
         'test/volume/mutants.test.ts',
+        'test/volume/volume-alarms.test.ts',
       ],
       {
         ...withDefault('RINGBOLT_VOLUME_CRASHES', '1000000'),
@@ -62,6 +63,7 @@ const PARTS = {
         ...withDefault('RINGBOLT_VOLUME_REPLAYS', '20000'),
         ...withDefault('RINGBOLT_VOLUME_FAULTS', '100000'),
         ...withDefault('RINGBOLT_VOLUME_MUTANT_ROUNDS', '5'),
+        ...withDefault('RINGBOLT_VOLUME_ALARM_SECONDS', '3600'),
       },
     ),
   conditions,
