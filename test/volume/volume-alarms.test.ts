@@ -23,7 +23,7 @@ const ANYTHING = -2;
 
 interface Write {
   readonly order: number;
-  readonly version: number;
+  version: number;
   /** The beginning of it was changed: before it was looked at, or the write was rejected. */
   isScribbled: boolean;
   /** One that was rejected, or is under way, may have left the block torn. */
@@ -161,7 +161,7 @@ class Load {
     seen.leases++;
   }
 
-  /** While it is written. Of a copy nobody notices; otherwise the write is to be rejected, or was done before. */
+  /** While it is written, or waits for that: what is read of it later has a checksum all the same, or the write is rejected. */
   #scribble(
     { buffer }: Lease,
     stable: 'copy' | 'check',
@@ -174,7 +174,13 @@ class Load {
         if (!isOver.value) buffer.fill(255, 0, 9); // or it is somebody else's
       });
     if (stable === 'check') this.#blocks[first]!.writes.at(-1)!.isScribbled = true;
+    // A write that has to wait copies when its turn has come: it is what was there then.
+    else for (let i = 0; i < buffer.length / BLOCK; i++) this.#mayBeAnything(first + i);
     seen.scribbled++;
+  }
+
+  #mayBeAnything(block: number): void {
+    this.#blocks[block]!.writes.at(-1)!.version = ANYTHING;
   }
 
   async #discard(first: number, count: number): Promise<void> {
