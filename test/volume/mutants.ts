@@ -24,7 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
         `write(index))));\n        if (pair === PAIRS[1]) await target.flush();`,
       ),
     ],
-    crashes: 4000,
+    crashes: 8_000,
   },
   {
     name: 'rule 1: no flush behind the pairs of a superblock',
@@ -35,7 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
         `write(index))));\n        if (pair === PAIRS[0]) await target.flush();`,
       ),
     ],
-    crashes: 20_000,
+    crashes: 40_000,
   },
   {
     name: 'rule 1: what a process left in the cache is not durable before copies are mended',
@@ -46,7 +46,7 @@ export const MUTANTS: readonly Mutant[] = [
         'async mend() {',
       ),
     ],
-    crashes: 10_000,
+    crashes: 20_000,
   },
   {
     name: 'rule 2: zeros of a created volume are unknown',
@@ -57,7 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
         `    return neverWritten === 'zeros' ? 'unknown' : neverWritten;\n`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 3: writes do not wait for their range lock',
@@ -68,7 +68,7 @@ export const MUTANTS: readonly Mutant[] = [
         `            return await this.#underBit`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 3: writes take no lock at all',
@@ -84,7 +84,7 @@ export const MUTANTS: readonly Mutant[] = [
         `this.locks.take(-1 - first, -first);`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 3: a write that begins at once does not look for others',
@@ -94,7 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
         `        if (this.#tree.some(first, end, UNRELEASED, isAny))\n            return undefined;\n`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 4: a write that begins at once does not look for the bit',
@@ -105,12 +105,12 @@ export const MUTANTS: readonly Mutant[] = [
       ),
       of('core.js', `this.dirty.tryEnter(from, to) };`, `this.dirty.tryEnter(0, 0) };`),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 4: the bit of a region is not written durably',
     changes: [of('sidecar.js', `bytes, { durable: true })`, `bytes, { durable: false })`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 4: nobody waits for the bit',
@@ -121,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
         `await 0; this.#want(first, end); this.#writers[this.#current]++; return this.#epoch;`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 5: what a write that was given up left is not looked at',
@@ -132,7 +132,7 @@ export const MUTANTS: readonly Mutant[] = [
         `        throw error;`,
       ),
     ],
-    crashes: 3000,
+    crashes: 8_000,
   },
   {
     name: 'rule 5: that a block is torn is not durable',
@@ -142,17 +142,17 @@ export const MUTANTS: readonly Mutant[] = [
         `                if (state === tag_page_js_1.TagState.torn)\n                    await tags.makeDurable(block, 1);`,
       ),
     ],
-    crashes: 6000,
+    crashes: 12_000,
   },
   {
     name: 'rule 6: a flush does not flush',
     changes: [of('core.js', `            await this.data.target.flush(options);`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (a): bits of the last epoch count in this one',
     changes: [of('dirty-regions.js', `        this.#states.fill(CLEAN);`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (b): writes begun before are not waited for',
@@ -163,22 +163,22 @@ export const MUTANTS: readonly Mutant[] = [
         `        if (this.#writers[which] !== 0)\n            throw new Error('ringbolt: a bit was cleared under a write');`,
       ),
     ],
-    crashes: 3000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (c): data is not flushed',
     changes: [of('epochs.js', `await (0, persist_js_1.persist)(() => core.flushData()); // (c)`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (d): tags are not written',
     changes: [of('epochs.js', `await core.tags.cache.writeAll(); // (d)`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (e): the sidecar is not flushed',
     changes: [of('epochs.js', `await sidecar.flush(); // (e)`)],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (f): bits are not cleared',
@@ -189,7 +189,7 @@ export const MUTANTS: readonly Mutant[] = [
         `        this.#regions`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7 (f): the bitmap is used again before it is clear',
@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
         `            void this.#write(bitmap, sectors);\n        this.#regions`,
       ),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7: bits are cleared before the tags are durable',
@@ -212,7 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
       ),
       of('epochs.js', `        await dirty.clearOld(); // (f)\n`),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 7: tags are durable before the data, and the bits are cleared then',
@@ -224,7 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
         `await dirty.clearOld(); await core.flushData();`,
       ),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 8: after a failed flush the volume goes on',
@@ -234,7 +234,7 @@ export const MUTANTS: readonly Mutant[] = [
         `            if (!(0, synced_target_js_1.isHarmless)(error))\n                this.fail(error);\n`,
       ),
     ],
-    crashes: 3000,
+    crashes: 8_000,
   },
   {
     name: 'rule 8: a failed flush of an epoch is as good as any',
@@ -249,7 +249,7 @@ export const MUTANTS: readonly Mutant[] = [
         `await core.flushData().catch(() => undefined);`,
       ),
     ],
-    crashes: 3000,
+    crashes: 8_000,
   },
   {
     name: 'rule 8: a flush beside a durable write that fails has not failed',
@@ -260,31 +260,31 @@ export const MUTANTS: readonly Mutant[] = [
         `    }\n    discard`,
       ),
     ],
-    crashes: 20_000,
+    crashes: 40_000,
   },
   {
     name: 'rule 9: one bitmap is not looked at',
     changes: [of('recovery.js', `bitmaps.flatMap((bitmap)`, `bitmaps.slice(1).flatMap((bitmap)`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: regions of a damaged bitmap are clean',
     changes: [of('format/bitmap.js', `const all = !this.isValid(sector);`, `const all = false;`)],
-    crashes: 4000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: bad blocks are recalculated',
     changes: [
       of('recovery.js', `else if (claim === block_tags_js_1.Claim.bad)`, `else if (claim === 77)`),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: torn blocks are recalculated',
     changes: [
       of('recovery.js', `else if (claim === block_tags_js_1.Claim.torn)`, `else if (claim === 77)`),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: blocks whose tags are damaged are recalculated',
@@ -299,24 +299,24 @@ export const MUTANTS: readonly Mutant[] = [
         `            throw new Error('ringbolt: a tag was put into a damaged sector');`,
       ),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: data is not flushed before tags are made of it',
     changes: [
       of('recovery.js', `        await (0, persist_js_1.persist)(() => data.target.flush());\n`),
     ],
-    crashes: 6000,
+    crashes: 12_000,
   },
   {
     name: 'rule 9: tags are not written before bits are cleared',
     changes: [of('recovery.js', `        await tags.cache.writeAll();\n`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 9: tags are not durable before bits are cleared',
     changes: [of('recovery.js', `        await sidecar.flush();\n`)],
-    crashes: 3000,
+    crashes: 8_000,
   },
   {
     name: 'rule 10: the new checksum is not put there first',
@@ -326,22 +326,22 @@ export const MUTANTS: readonly Mutant[] = [
         `            await tags.keepDamage(first + i, sums[i], generation, epoch);\n            await tags.makeDurable(first + i, 1);\n`,
       ),
     ],
-    crashes: 4000,
+    crashes: 8_000,
   },
   {
     name: 'rule 10: the new checksum is not durable first',
     changes: [of('writer.js', `            await tags.makeDurable(first + i, 1);\n`)],
-    crashes: 6000,
+    crashes: 12_000,
   },
   {
     name: 'rule 10: the data is not durable before its tag says valid',
     changes: [of('writer.js', `        await this.#core.flushData();\n`)],
-    crashes: 4000,
+    crashes: 8_000,
   },
   {
     name: 'rule 10: that the block is valid is not durable',
     changes: [of('writer.js', `        await tags.makeDurable(first, count);\n`)],
-    crashes: 6000,
+    crashes: 12_000,
   },
   {
     name: 'rule 10: a damaged block is overwritten like any other',
@@ -357,7 +357,7 @@ export const MUTANTS: readonly Mutant[] = [
         `            throw new Error('ringbolt: a tag was put into a damaged sector');`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 10: a write that begins at once does not look for damage',
@@ -372,17 +372,17 @@ export const MUTANTS: readonly Mutant[] = [
         `            throw new Error('ringbolt: a tag was put into a damaged sector');`,
       ),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'rule 11: data is not compared with tags that are in memory',
     changes: [of('block-tags.js', `page.matches(tag, some, sums, at + index)`, `true`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'rule 11: that a block is bad is not durable',
     changes: [of('reader.js', `        await tags.makeDurable(block, 1);\n`)],
-    crashes: 4000,
+    crashes: 8_000,
   },
   {
     name: 'rule 11: damage that was found is not remembered',
@@ -392,12 +392,12 @@ export const MUTANTS: readonly Mutant[] = [
         `        await tags.set(block, 1, { sums: expected, at: 0 }, mark, epoch);\n`,
       ),
     ],
-    crashes: 2000,
+    crashes: 8_000,
   },
   {
     name: 'generations are used again after a crash',
     changes: [of('open.js', `superblocks.current.generationReservation;`, `1;`)],
-    crashes: 1000,
+    crashes: 8_000,
   },
   {
     name: 'generations are used before they are reserved',
@@ -408,7 +408,7 @@ export const MUTANTS: readonly Mutant[] = [
         `        const limit = this.#limit + this.#ahead; this.#limit += 16 * this.#ahead;\n`,
       ),
     ],
-    crashes: 4000,
+    crashes: 30_000,
   },
   {
     name: 'a tag sector is of two regions: their size is not whole pages',
@@ -419,6 +419,6 @@ export const MUTANTS: readonly Mutant[] = [
         `layout.pagesPerRegion * exports.TAGS_PER_PAGE - 8;`,
       ),
     ],
-    crashes: 1000,
+    crashes: 8_000,
   },
 ];

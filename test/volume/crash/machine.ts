@@ -81,7 +81,7 @@ export class Machine {
   }
 
   open(): Promise<Volume> {
-    return this.volume.open({ generationsAhead: 64, maxDirtyBytes: 2 ** 30 });
+    return this.volume.open({ generationsAhead: 16, maxDirtyBytes: 2 ** 30 });
   }
 
   #checkMarked(first: number, count: number): void {

@@ -42,7 +42,7 @@ export const newSeen = () => ({
 export type CrashSeen = ReturnType<typeof newSeen>;
 
 /** Rot that was taken for good after a crash is older than all writes. */
-export const ageOf = (version: number) => (version >= DAMAGE ? ZEROS : version);
+const ageOf = (version: number) => (version >= DAMAGE ? ZEROS : version);
 
 const all = (version: number): readonly number[] => new Array<number>(SECTORS).fill(version);
 const areSame = (a: readonly number[], b: readonly number[]) => a.every((one, i) => one === b[i]);
