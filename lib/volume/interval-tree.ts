@@ -1,23 +1,19 @@
-// Ranges, and which of them overlap another: a treap ordered by where they begin, in which each node also knows the furthest end and the
-// latest `until` below it, so that a search leaves out whole branches.
+// Ranges, and which of them overlap another: a treap ordered by where they begin, in which each node also knows the furthest end below it, so
+// that a search leaves out whole branches.
 //
-// Insertion and removal take O(log n) steps, a search as many for each that it finds; more only where many ranges overlap the one that
-// is looked for and are too old. Nodes are the users' own objects, in one tree at most: nothing is allocated. Priorities come from a generator of the
+// Insertion and removal take O(log n) steps, a search as many for each that it finds. Nodes are the users' own objects, in one tree at most: nothing is allocated. Priorities come from a generator of the
 // tree's own, so that the same history gives the same tree.
 
-/** A range of whole numbers from `first` up to, not including, `end`; and how long it counts. */
+/** A range of whole numbers from `first` up to, not including, `end`. */
 export class Interval {
   readonly first: number;
   readonly end: number;
-  /** Searches say which are recent enough. Change it through the tree. */
-  until = Infinity;
   /** The tree's own, as are those that follow. */
   left: Interval | undefined;
   right: Interval | undefined;
   parent: Interval | undefined;
   priority = 0;
   furthestEnd: number;
-  latestUntil = Infinity;
 
   constructor(first: number, end: number) {
     this.first = first;
@@ -44,7 +40,6 @@ export class IntervalTree<T extends Interval> {
       parent = below;
       // All on the way down get the new one below them.
       if (below.furthestEnd < node.end) below.furthestEnd = node.end;
-      if (below.latestUntil < node.until) below.latestUntil = node.until;
       below = node.first < below.first ? below.left : below.right;
     }
     node.parent = parent;
@@ -67,15 +62,9 @@ export class IntervalTree<T extends Interval> {
     this.#size--;
   }
 
-  /** Requires that it is in this tree. */
-  setUntil(node: T, until: number): void {
-    node.until = until;
-    refreshFrom(node);
-  }
-
-  /** Calls `visit` with all that overlap and have a later `until` than `since`, until it returns true; returns whether it did. */
-  some(first: number, end: number, since: number, visit: (node: T) => boolean): boolean {
-    return first < end && someBelow(this.#root, first, end, since, visit as Visit);
+  /** Calls `visit` with all that overlap, until it returns true; returns whether it did. */
+  some(first: number, end: number, visit: (node: T) => boolean): boolean {
+    return first < end && someBelow(this.#root, first, end, visit as Visit);
   }
 
   /** Puts a child into its parent's place. */
@@ -118,18 +107,11 @@ type Visit = (node: Interval) => boolean;
 
 /** From what is right below it. */
 function refresh(node: Interval): void {
-  let { end: furthest, until: latest } = node;
+  let { end: furthest } = node;
   const { left, right } = node;
-  if (left !== undefined) {
-    if (left.furthestEnd > furthest) furthest = left.furthestEnd;
-    if (left.latestUntil > latest) latest = left.latestUntil;
-  }
-  if (right !== undefined) {
-    if (right.furthestEnd > furthest) furthest = right.furthestEnd;
-    if (right.latestUntil > latest) latest = right.latestUntil;
-  }
+  if (left !== undefined && left.furthestEnd > furthest) furthest = left.furthestEnd;
+  if (right !== undefined && right.furthestEnd > furthest) furthest = right.furthestEnd;
   node.furthestEnd = furthest;
-  node.latestUntil = latest;
 }
 
 /** All the way up. */
@@ -138,18 +120,12 @@ function refreshFrom(node: Interval | undefined): void {
 }
 
 /** As deep as the tree, which is a few dozen levels. */
-function someBelow(
-  node: Interval | undefined,
-  first: number,
-  end: number,
-  since: number,
-  visit: Visit,
-): boolean {
+function someBelow(node: Interval | undefined, first: number, end: number, visit: Visit): boolean {
   let at = node;
-  while (at !== undefined && at.furthestEnd > first && at.latestUntil > since) {
-    if (someBelow(at.left, first, end, since, visit)) return true;
+  while (at !== undefined && at.furthestEnd > first) {
+    if (someBelow(at.left, first, end, visit)) return true;
     if (at.first >= end) return false; // and all on its right begin later
-    if (at.end > first && at.until > since && visit(at)) return true;
+    if (at.end > first && visit(at)) return true;
     at = at.right;
   }
   return false;

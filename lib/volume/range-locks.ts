@@ -9,13 +9,12 @@
 // then: if so, what they have may be half of one write and half of another, and they are repeated. The second time they queue, with a
 // shared lock: writes that come later wait for it, other reads neither wait nor notice.
 //
-// To answer, locks that were released are remembered, the last few thousand of them. A read that lasted longer than that
-// is told that it overlapped one: it may be wrong, and costs a read.
+// To answer, the ranges of locks that were released are remembered, the last few thousand of them, and gone through if anybody asks: few do. A
+// read that lasted longer than that is told that it overlapped one: it may be wrong, and costs a read.
 //
 // Held at once, nothing is allocated but the lock itself. One thread; nothing here can fail but by having too many wait.
 
 import { ringboltError } from '../errors.js';
-import { Fifo } from '../schedule/fifo.js';
 import { Interval, IntervalTree } from './interval-tree.js';
 
 export interface RangeLockLimits {
@@ -27,8 +26,6 @@ export interface RangeLockLimits {
 
 const MAX_REMEMBERED = 4096;
 
-/** Since when locks are looked for that are not released: those that were have a finite `until`. */
-const UNRELEASED = Number.MAX_VALUE;
 const isAny = (): boolean => true;
 
 const WAITING = 0;
@@ -69,11 +66,10 @@ export class RangeLocks {
   readonly #maxWaiting: number;
   readonly #maxRemembered: number;
   readonly #tree = new IntervalTree<RangeLock>();
-  readonly #remembered = new Fifo<RangeLock>();
+  /** Ranges of exclusive locks that were released, first and end of each, in the place of its number. */
+  readonly #remembered: Float64Array;
   /** Exclusive locks released so far: a stamp is this number. */
   #releases = 0;
-  /** Stamps below are too old to be answered. */
-  #forgotten = 0;
   #exclusive = 0;
   #waiting = 0;
   // What the search for blockers works on: a closure for each lock would be all that is allocated besides.
@@ -90,6 +86,7 @@ export class RangeLocks {
   constructor({ maxWaiting, maxRemembered = MAX_REMEMBERED }: RangeLockLimits) {
     this.#maxWaiting = maxWaiting;
     this.#maxRemembered = maxRemembered;
+    this.#remembered = new Float64Array(2 * maxRemembered);
   }
 
   /** Locks that wait. */
@@ -108,7 +105,7 @@ export class RangeLocks {
 
   /** {@link take}, if it is held at once; undefined if it would have to wait: then it was never asked for. */
   tryTake(first: number, end: number): RangeLock | undefined {
-    if (this.#tree.some(first, end, UNRELEASED, isAny)) return undefined;
+    if (this.#tree.some(first, end, isAny)) return undefined;
     const lock = new RangeLock(first, end, false);
     this.#tree.insert(lock);
     this.#exclusive++;
@@ -130,8 +127,8 @@ export class RangeLocks {
     const wasHeld = lock.state === HELD;
     lock.state = RELEASED;
     if (!lock.shared) this.#exclusive--;
+    this.#tree.remove(lock);
     if (wasHeld && !lock.shared) this.#remember(lock);
-    else this.#tree.remove(lock);
     if (!wasHeld) {
       this.#waiting--;
       lock.settle?.(false);
@@ -152,14 +149,17 @@ export class RangeLocks {
    */
   wasLocked(first: number, end: number, stamp: number, own?: RangeLock): boolean {
     if (this.#exclusive === 0 && this.#releases === stamp) return false; // nobody writes
-    if (stamp < this.#forgotten) return true;
-    if (own === undefined) return this.#tree.some(first, end, stamp, wasHeldForWriting);
-    return this.#tree.some(first, end, stamp, (lock) => lock !== own && wasHeldForWriting(lock));
+    if (this.#releases - stamp > this.#maxRemembered) return true;
+    for (let number = stamp; number < this.#releases; number++) {
+      const at = 2 * (number % this.#maxRemembered);
+      if (this.#remembered[at]! < end && this.#remembered[at + 1]! > first) return true;
+    }
+    return this.#tree.some(first, end, (lock) => lock !== own && isHeldForWriting(lock));
   }
 
   #enter(lock: RangeLock): RangeLock {
     this.#arriving = lock;
-    this.#tree.some(lock.first, lock.end, UNRELEASED, this.#addBlocker);
+    this.#tree.some(lock.first, lock.end, this.#addBlocker);
     this.#arriving = undefined;
     if (lock.blockers > 0) this.#wait(lock);
     this.#tree.insert(lock);
@@ -186,17 +186,15 @@ export class RangeLocks {
     later.settle?.(true);
   }
 
-  #remember(lock: RangeLock): void {
-    this.#releases++;
-    this.#tree.setUntil(lock, this.#releases);
-    this.#remembered.push(lock);
-    if (this.#remembered.length <= this.#maxRemembered) return;
-    const oldest = this.#remembered.shift()!;
-    this.#forgotten = oldest.until;
-    this.#tree.remove(oldest);
+  #remember({ first, end }: RangeLock): void {
+    const number = this.#releases++;
+    if (this.#maxRemembered === 0) return;
+    const at = 2 * (number % this.#maxRemembered);
+    this.#remembered[at] = first;
+    this.#remembered[at + 1] = end;
   }
 }
 
-function wasHeldForWriting({ shared, state }: RangeLock): boolean {
+function isHeldForWriting({ shared, state }: RangeLock): boolean {
   return !shared && state !== WAITING;
 }

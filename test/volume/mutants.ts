@@ -91,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'range-locks.js',
-        `        if (this.#tree.some(first, end, UNRELEASED, isAny))\n            return undefined;\n`,
+        `        if (this.#tree.some(first, end, isAny))\n            return undefined;\n`,
       ),
     ],
     crashes: 8_000,
