@@ -1,10 +1,11 @@
 // Shows that a volume on a real file never calls good data damaged, whatever its users do at the same time: a hundred of them write, read, cancel,
-// discard and write zeros in the same blocks, change their buffers as soon as they may, and sometimes earlier. Every read is compared with what may be
+// discard and write zeros in the same blocks, change their buffers as soon as they may, and sometimes earlier, while it grows. Every read is compared with what may be
 // there: the last write that had resolved when it began, or any later one.
 //
 // RINGBOLT_VOLUME_ALARM_SECONDS: how long. Default 20.
 
 import path from 'node:path';
+import { setTimeout as passed } from 'node:timers/promises';
 import { Volume, type Engine, type Lease } from 'ringbolt';
 import { expect, it } from 'vitest';
 import { startEngine } from '../support/engine.js';
@@ -14,6 +15,9 @@ import { BLOCK, blocksOf, versionsOf, ZEROS } from './simulated-volume.js';
 
 const SECONDS = Number(process.env['RINGBOLT_VOLUME_ALARM_SECONDS'] ?? 20);
 const BLOCKS = 5000;
+/** It begins with so many, and grows in steps. */
+const FIRST_BLOCKS = 1000;
+const STEPS = 40;
 /** Half of all happens in so many of them. */
 const BUSY = 200;
 const USERS = 100;
@@ -71,6 +75,7 @@ const seen = {
   zeroes: 0,
   scribbled: 0,
   leases: 0,
+  growths: 0,
 };
 
 class Load {
@@ -91,7 +96,7 @@ class Load {
     while (performance.now() < until && this.wrong.length === 0) {
       const what = this.#random.below(20);
       const count = 1 + this.#random.below(MOST);
-      const most = this.#random.below(2) === 0 ? BUSY : BLOCKS;
+      const most = this.#random.below(2) === 0 ? BUSY : this.#volume.size / BLOCK;
       const first = this.#random.below(most - count + 1);
       if (what < 8) await this.#read(first, count);
       else if (what === 8) await this.#discard(first, count);
@@ -99,6 +104,16 @@ class Load {
       else if (what === 10) await this.#volume.flush();
       else if (what < 15) await this.#writeLease(first, count);
       else await this.#writeBytes(first, count);
+    }
+  }
+
+  async grow(until: number): Promise<void> {
+    const stepMs = (until - performance.now()) / STEPS;
+    const stepBlocks = (BLOCKS - FIRST_BLOCKS) / STEPS;
+    while (this.#volume.size < BLOCKS * BLOCK && this.wrong.length === 0) {
+      await passed(stepMs * this.#random.below(2)); // on the average half of the time
+      await this.#volume.grow(this.#volume.size + stepBlocks * BLOCK);
+      seen.growths++;
     }
   }
 
@@ -229,13 +244,14 @@ it(
     const random = new Random();
     const engine = await startEngine();
     const name = path.join(tempFolder(), 'data');
-    const made = await Volume.create(engine, name, { size: BLOCKS * BLOCK });
+    const made = await Volume.create(engine, name, { size: FIRST_BLOCKS * BLOCK });
     await made.close();
     const options = { epochMs: 10, tagCacheBytes: 65536 };
     const volume = await Volume.open(engine, name, options);
     const load = new Load(volume, engine, random);
     const until = performance.now() + SECONDS * 1000;
-    await Promise.all(Array.from({ length: USERS }, () => load.user(until)));
+    const users = Array.from({ length: USERS }, () => load.user(until));
+    await Promise.all([load.grow(until), ...users]);
     expect(load.wrong, `seed ${random.seed}`).toEqual([]);
     expect([volume.status().state, volume.stats().blocksDamaged]).toEqual(['open', 0]);
     console.log(`seed ${random.seed}: ${JSON.stringify(seen)}, epoch ${volume.status().epoch}`);
