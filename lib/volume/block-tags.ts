@@ -96,17 +96,6 @@ export class BlockTags {
     return true;
   }
 
-  /** Resolves when the tags have been read that are not in memory; by then some may have made room for others again. */
-  async whenHere(first: number, count: number): Promise<void> {
-    const { cache } = this;
-    const last = this.#geometry.pageOfBlock(first + count - 1);
-    const reading: Promise<void>[] = [];
-    for (let number = this.#geometry.pageOfBlock(first); number <= last; number++) {
-      if (!cache.has(number)) reading.push(cache.use(number, () => undefined));
-    }
-    await (reading.length === 1 ? reading[0] : Promise.all(reading));
-  }
-
   /** Whether the tags are in memory, and say that all `count` blocks are good with these checksums. */
   match(first: number, count: number, { sums, at }: SumsAt): boolean {
     return this.#everyPage(first, count, (page, tag, some, index) => {
@@ -162,10 +151,13 @@ export class BlockTags {
     return true;
   }
 
-  /** What is claimed of `count` blocks; those of one page at one moment. */
-  async claims(first: number, count: number): Promise<Claims> {
+  /** What is claimed of `count` blocks; those of one page at one moment. `expected` is used for that. */
+  async claims(
+    first: number,
+    count: number,
+    expected: BigUint64Array = new BigUint64Array(count),
+  ): Promise<Claims> {
     const claims = new Uint8Array(count);
-    const expected = new BigUint64Array(count);
     let isPartial = false;
     for (const piece of piecesOf(first, count)) {
       const page = this.cache.tryUse(piece.page);

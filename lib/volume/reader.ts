@@ -7,8 +7,8 @@
 // A block that matches its tag was read whole, as it was before some write or after it; so a read is repeated where something does
 // not match, and also where something was not verified at all and a write was there meanwhile.
 //
-// The first time, tags are compared where they are, once the data is there: nothing is copied. Those that are not in memory are read together
-// with the data. Whatever does not match then is judged like everything else.
+// The first time, tags that are in memory when the data is there are compared where they are: nothing is copied. Those that are not are read
+// together with the data, and copied: they may have gone again by the time it comes. Whatever does not match then is judged like everything else.
 
 import type { BatchResult, IoOptions, ReadBatchOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
@@ -38,6 +38,8 @@ interface Verdict {
 /** What there was without a lock. */
 interface FirstAttempt {
   readonly stamp: number;
+  /** Undefined if the tags were in memory. */
+  readonly claims: Claims | undefined;
   readonly sums: BigUint64Array;
   readonly bytes: number;
 }
@@ -67,20 +69,24 @@ export class VolumeReader {
     const { first, count } = extent;
     const stamp = locks.stamp();
     const sums = data.spare.take(this.#valuesOf({ extent, buffer: into }));
-    const tagsRead = this.#tagsAhead(extent);
+    const part = { extent, buffer: into };
+    const claimsRead = this.#claimsAhead(extent);
     const reading = this.#readData(extent, into, {
       ...options,
       checksum: data.checksums(first, sums),
     });
-    const compare = (bytes: number) => {
-      if (bytes < extent.bytes || !tags.match(first, count, { sums, at: 0 })) {
-        return this.#judgeFirst({ extent, buffer: into }, options, { stamp, sums, bytes });
+    const compare = (bytes: number, claims?: Claims) => {
+      const isGood =
+        claims === undefined ? tags.match(first, count, { sums, at: 0 }) : agree(claims, sums, 0);
+      if (bytes < extent.bytes || !isGood) {
+        return this.#judgeFirst(part, options, { stamp, claims, sums, bytes });
       }
       data.spare.give(sums);
+      if (claims !== undefined) data.spare.give(claims.expected);
       return bytes;
     };
-    if (tagsRead === undefined) return reading.then(compare);
-    return reading.then((bytes) => tagsRead.then(() => compare(bytes)));
+    if (claimsRead === undefined) return reading.then(compare);
+    return reading.then((bytes) => claimsRead.then((claims) => compare(bytes, claims)));
   }
 
   /** The same for many: those that the target can read right into their memory are one batch of its own. Not with `onError: 'abort'`. */
@@ -110,7 +116,7 @@ export class VolumeReader {
     const { data, locks, tags } = this.#core;
     const stamp = locks.stamp();
     const some = indices.map((index) => parts[index]!);
-    const tagsRead = some.flatMap(({ extent }) => this.#tagsAhead(extent) ?? []);
+    const claimsRead = some.map(({ extent }) => this.#claimsAhead(extent));
     const sums = data.spare.take(some.reduce((sum, part) => sum + this.#valuesOf(part), 0));
     const transfers = some.map(({ extent: { offset, first }, buffer }) => {
       return { offset, buffer, firstBlock: first };
@@ -118,19 +124,21 @@ export class VolumeReader {
     const checksum = data.checksums(some[0]!.extent.first, sums);
     const all = { ...options, checksum, onError: 'collect' } as const;
     const { transferred, errors } = await data.target.readBatch(transfers, all);
-    await Promise.all(tagsRead);
     let at = 0;
     for (const [place, part] of some.entries()) {
       const { first, count, bytes: wanted } = part.extent;
       const index = indices[place]!;
       const bytes = transferred[place]!;
       const error = errors.get(place);
+      const claims = error === undefined ? await claimsRead[place] : undefined;
+      const isGood =
+        claims === undefined ? tags.match(first, count, { sums, at }) : agree(claims, sums, at);
       if (error !== undefined) {
         outcomes.fail(index, error);
-      } else if (bytes >= wanted && tags.match(first, count, { sums, at })) {
+      } else if (bytes >= wanted && isGood) {
         outcomes.succeed(index, bytes);
       } else {
-        const own = { stamp, sums: sums.slice(at, at + count), bytes };
+        const own = { stamp, claims, sums: sums.slice(at, at + count), bytes };
         outcomes.wait(index, this.#judgeFirst(part, options, own));
       }
       at += this.#valuesOf(part);
@@ -154,21 +162,21 @@ export class VolumeReader {
   }
 
   /** Undefined if all are in memory. What fails here fails again, for those who cannot do without. */
-  #tagsAhead({ first, count }: Extent): Promise<void> | undefined {
-    const { tags } = this.#core;
+  #claimsAhead({ first, count }: Extent): Promise<Claims | undefined> | undefined {
+    const { tags, data } = this.#core;
     if (tags.areHere(first, count)) return undefined;
-    return tags.whenHere(first, count).catch(() => undefined);
+    return tags.claims(first, count, data.spare.take(count)).catch(() => undefined);
   }
 
   /** Not all was verified at once. */
   async #judgeFirst(
     { extent, buffer }: Part,
     options: IoOptions,
-    { stamp, sums, bytes }: FirstAttempt,
+    { stamp, claims, sums, bytes }: FirstAttempt,
   ): Promise<number> {
     const { locks, tags } = this.#core;
     const { first, count } = extent;
-    const claimed = await tags.claims(first, count);
+    const claimed = claims ?? (await tags.claims(first, count));
     let verdict = this.#judge(extent, claimed, sums, bytes);
     const isMixed = verdict.isUnverified && locks.wasLocked(first, first + count, stamp);
     if (isGood(verdict) && !isMixed) return verdict.bytes;
@@ -313,6 +321,14 @@ export class VolumeReader {
 
 function memoryOf(buffer: Lease | Uint8Array): Uint8Array {
   return leases.is(buffer) ? buffer.buffer : buffer;
+}
+
+/** Whether all blocks are claimed to be what they are, from element `at` of `sums` on. */
+function agree({ claims, expected }: Claims, sums: BigUint64Array, at: number): boolean {
+  for (let i = 0; i < claims.length; i++) {
+    if (claims[i] !== Claim.match || expected[i] !== sums[at + i]) return false;
+  }
+  return true;
 }
 
 function isGood(verdict: Verdict): boolean {
