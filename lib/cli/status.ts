@@ -42,7 +42,7 @@ Examples:
 Exit codes: 0 looked at, whatever was found; 1 could not be.`;
 
 /** One that takes little: there are a few reads to make. */
-export const SMALL_ENGINE = { pool: { bytes: 8 * 2 ** 20 }, affinity: 'none' } as const;
+const SMALL_ENGINE = { pool: { bytes: 8 * 2 ** 20 }, affinity: 'none' } as const;
 
 async function status(path: string, { meta, tags = false, json = false }: Flags): Promise<number> {
   let found: VolumeInspection;
@@ -66,7 +66,7 @@ async function status(path: string, { meta, tags = false, json = false }: Flags)
 type Row = readonly [label: string, text: string];
 
 /** For people. */
-export function formatInspection(found: VolumeInspection): string {
+function formatInspection(found: VolumeInspection): string {
   const { path, metaPath, dataBytes, metaBytes, owners, volume } = found;
   const sidecar = `${printable(metaPath)}, ${formatBytes(metaBytes)}`;
   const head: Row[] = [

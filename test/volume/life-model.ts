@@ -6,7 +6,7 @@ import { ZEROS } from './simulated-volume.js';
 export const ROT = 2 ** 31;
 
 /** Rot that was accepted is older than all writes. */
-export const ageOf = (version: number): number => (version >= ROT ? ZEROS : version);
+const ageOf = (version: number): number => (version >= ROT ? ZEROS : version);
 
 export interface Rot {
   readonly sector: number;
