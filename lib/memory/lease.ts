@@ -45,6 +45,8 @@ interface LeaseAccess {
   is(value: unknown): value is Lease;
   /** Why the lease cannot go into an operation of `home` now; `undefined` if it can. */
   obstacle(lease: Lease, home: LeaseHome): Error | undefined;
+  /** {@link Lease.buffer}, whatever somebody put over that. */
+  buffer(lease: Lease): Buffer;
   /** 0 if the memory was detached or transferred. */
   bytes(lease: Lease): number;
   unit(lease: Lease): number;
@@ -91,8 +93,7 @@ export class Lease {
    * @throws `ERR_RINGBOLT_RELEASED`
    */
   get buffer(): Buffer {
-    if ((this.#state & RELEASED) !== 0) throw releasedError();
-    return this.#buffer;
+    return leases.buffer(this);
   }
 
   /**
@@ -133,6 +134,10 @@ export class Lease {
           return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
         }
         return undefined;
+      },
+      buffer(lease) {
+        if ((lease.#state & RELEASED) !== 0) throw releasedError();
+        return lease.#buffer;
       },
       bytes: (lease) => (trueLength(lease.#buffer) === lease.#bytes ? lease.#bytes : 0),
       unit: (lease) => lease.#slab.unit,

@@ -7,11 +7,14 @@ import type {
   Transfer,
 } from '../device/block-target.js';
 import type { Extent } from './core.js';
+import type { Memory } from './io-options.js';
 
 /** A transfer, and where that is. */
 export interface Part {
   readonly extent: Extent;
-  readonly buffer: Transfer['buffer'];
+  readonly buffer: Memory;
+  /** Bytes of it: as many as the extent's, or more where that ends with the volume. */
+  readonly length: number;
 }
 
 /** What has become of the operations of a batch, by index. */
@@ -54,7 +57,7 @@ export class Outcomes {
 
 /** `one` does a transfer; its options are those of the batch, less what concerns the batch alone. */
 export async function runAlone<T extends ReadBatchOptions>(
-  ops: readonly Transfer[],
+  parts: readonly Part[],
   options: T,
   one: (transfer: Transfer, options: Omit<T, 'onError'>) => Promise<number>,
 ): Promise<BatchResult> {
@@ -63,17 +66,17 @@ export async function runAlone<T extends ReadBatchOptions>(
   const signals = options.signal === undefined ? [stop.signal] : [stop.signal, options.signal];
   const each = onError === 'abort' ? { ...rest, signal: AbortSignal.any(signals) } : rest;
   let first: { readonly error: unknown } | undefined;
-  const run = async (transfer: Transfer) => {
+  const run = async ({ extent: { offset }, buffer }: Part) => {
     try {
-      return await one(transfer, each);
+      return await one({ offset, buffer }, each);
     } catch (error) {
       first ??= { error };
       stop.abort(error);
       throw error;
     }
   };
-  const outcomes = new Outcomes(ops.length);
-  for (const [index, transfer] of ops.entries()) outcomes.wait(index, run(transfer));
+  const outcomes = new Outcomes(parts.length);
+  for (const [index, part] of parts.entries()) outcomes.wait(index, run(part));
   const result = await outcomes.settle('collect');
   if (first === undefined || onError === 'collect') return result;
   throw onError === 'abort' ? first.error : result.errors.get(Math.min(...result.errors.keys()))!;

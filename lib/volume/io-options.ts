@@ -1,10 +1,27 @@
 // Options and memory of a volume's reads and writes, checked before anything begins.
 
-import type { IoOptions, WriteBatchOptions, WriteOptions } from '../device/block-target.js';
-import { readModes, READ_OPTIONS, WRITE_OPTIONS } from '../device/io-modes.js';
+import { types } from 'node:util';
+import type {
+  FlushOptions,
+  IoOptions,
+  ReadBatchOptions,
+  WriteBatchOptions,
+  WriteOptions,
+} from '../device/block-target.js';
+import {
+  BATCH_OPTIONS,
+  FLUSH_OPTIONS,
+  readModes,
+  READ_OPTIONS,
+  WRITE_OPTIONS,
+} from '../device/io-modes.js';
 import { ringboltError } from '../errors.js';
-import { leases } from '../memory/lease.js';
-import { checkBoolean, checkOneOf, invalidType } from '../validate.js';
+import { plainView, trueLength } from '../memory/intrinsics.js';
+import { leases, type Lease } from '../memory/lease.js';
+import { checkBoolean, checkOneOf, checkOptions, invalidType, invalidValue } from '../validate.js';
+
+/** What is read into or written, as {@link takeMemory} returns it. */
+export type Memory = Lease | Uint8Array;
 
 export interface VolumeReadOptions extends IoOptions {
   /** False hands out what is there, damaged or not: to save what can be saved. Default true. */
@@ -26,29 +43,88 @@ export interface VolumeWriteOptions extends WriteOptions {
 /** What most operations have: nothing is left to be checked. */
 export const NO_OPTIONS = Object.freeze({});
 
-/** `more`: names of options that may be there besides. */
-export function checkReadOptions(options: VolumeReadOptions, more: readonly string[] = []): void {
-  if (options === NO_OPTIONS) return;
-  checkModes(options, [...READ_OPTIONS, 'verify', ...more]);
-  if (options.verify !== undefined) checkBoolean('options.verify', options.verify);
+const VOLUME_READ_OPTIONS = [...READ_OPTIONS, 'verify'] as const;
+const VOLUME_WRITE_OPTIONS = [...WRITE_OPTIONS, 'stable'] as const;
+const READ_BATCH_OPTIONS = [...VOLUME_READ_OPTIONS, ...BATCH_OPTIONS] as const;
+const WRITE_BATCH_OPTIONS = [...VOLUME_WRITE_OPTIONS, ...BATCH_OPTIONS] as const;
+
+// Each returns the options as they were when they were checked: what waits looks at them later, when their owner's may be others.
+
+export function takeReadOptions(options: VolumeReadOptions): VolumeReadOptions {
+  return options === NO_OPTIONS ? options : takeModes(options, VOLUME_READ_OPTIONS);
 }
 
-export function checkWriteOptions(options: VolumeWriteOptions, more: readonly string[] = []): void {
-  if (options === NO_OPTIONS) return;
-  checkModes(options, [...WRITE_OPTIONS, 'stable', ...more]);
-  if (options.stable !== undefined) checkOneOf('options.stable', options.stable, STABILITIES);
+export function takeReadBatchOptions(
+  options: VolumeReadOptions & ReadBatchOptions,
+): VolumeReadOptions & ReadBatchOptions {
+  return options === NO_OPTIONS ? options : takeModes(options, READ_BATCH_OPTIONS);
 }
 
-function checkModes(options: WriteBatchOptions, known: readonly string[]): void {
-  readModes(options, known);
-  if (options.checksum === undefined) return;
+export function takeWriteOptions(options: VolumeWriteOptions): VolumeWriteOptions {
+  return options === NO_OPTIONS ? options : takeModes(options, VOLUME_WRITE_OPTIONS);
+}
+
+export function takeWriteBatchOptions(
+  options: VolumeWriteOptions & WriteBatchOptions,
+): VolumeWriteOptions & WriteBatchOptions {
+  return options === NO_OPTIONS ? options : takeModes(options, WRITE_BATCH_OPTIONS);
+}
+
+export function takeFlushOptions(options: FlushOptions): FlushOptions {
+  return options === NO_OPTIONS ? options : takeModes(options, FLUSH_OPTIONS);
+}
+
+type AnyOptions = VolumeReadOptions & VolumeWriteOptions & WriteBatchOptions;
+
+function takeModes<T extends AnyOptions>(options: T, known: readonly (keyof T & string)[]): T {
+  checkOptions('options', options, known);
+  const own = {} as T;
+  for (const name of known) {
+    const value = options[name];
+    if (value !== undefined) own[name] = value;
+  }
+  readModes(own, known);
+  const { verify, stable, checksum } = own;
+  if (verify !== undefined) checkBoolean('options.verify', verify);
+  if (stable !== undefined) checkOneOf('options.stable', stable, STABILITIES);
+  if (checksum === undefined) return own;
   const text = 'A volume has checksums of its own: none can be asked for';
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text);
 }
 
-/** @throws `ERR_INVALID_ARG_TYPE` */
-export function bytesOf(name: string, memory: unknown): number {
-  if (leases.is(memory)) return memory.buffer.length;
-  if (memory instanceof Uint8Array) return memory.length;
-  throw invalidType(name, 'a Lease or Uint8Array', memory);
+/**
+ * Memory as it was when it was checked, whatever its class overrides: an array becomes a plain one, of the length that it has now.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_RINGBOLT_RELEASED`
+ */
+export function takeMemory(name: string, memory: unknown): Memory {
+  if (leases.is(memory)) {
+    leases.buffer(memory); // if it was not released
+    if (leases.bytes(memory) === 0) throw invalidValue(name, 'must not be detached', memory);
+    return memory;
+  }
+  if (!types.isUint8Array(memory)) throw invalidType(name, 'a Lease or Uint8Array', memory);
+  if (trueLength(memory) === 0) {
+    throw invalidValue(name, 'must not be empty or detached', memory);
+  }
+  const view = plainView(memory);
+  if (!types.isSharedArrayBuffer(view.buffer)) return view;
+  throw invalidType(name, 'memory of one thread, not a SharedArrayBuffer', memory);
+}
+
+/** Bytes; 0 of memory that was detached, or became too small, since it was taken. */
+export function lengthOf(memory: Memory): number {
+  return leases.is(memory) ? leases.bytes(memory) : memory.length;
+}
+
+/**
+ * Of an operation that has waited: its memory, if it is still there.
+ *
+ * @throws `ERR_INVALID_ARG_VALUE`, `ERR_RINGBOLT_RELEASED`
+ */
+export function viewOf(memory: Memory): Uint8Array {
+  const view = leases.is(memory) ? leases.buffer(memory) : memory;
+  if (lengthOf(memory) > 0) return view;
+  const reason = 'was detached or resized while it was in an operation';
+  throw invalidValue('buffer', reason, memory);
 }

@@ -12,11 +12,11 @@
 
 import type { BatchResult, IoOptions, ReadBatchOptions } from '../device/block-target.js';
 import { ringboltError } from '../errors.js';
-import { leases, type Lease } from '../memory/lease.js';
 import { Outcomes, type Part } from './batch.js';
 import { Claim, type Claims } from './block-tags.js';
 import type { Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
+import { lengthOf, viewOf, type Memory } from './io-options.js';
 import { Patience } from './patience.js';
 
 /** Rule 11. */
@@ -64,14 +64,14 @@ export class VolumeReader {
   }
 
   /** Resolves to the bytes read: those of the extent. */
-  read(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
+  read(extent: Extent, into: Memory, options: IoOptions): Promise<number> {
     const { data, locks, tags } = this.#core;
     const { first, count } = extent;
+    const part = { extent, buffer: into, length: lengthOf(into) };
     const stamp = locks.stamp();
-    const sums = data.spare.take(this.#valuesOf({ extent, buffer: into }));
-    const part = { extent, buffer: into };
+    const sums = data.spare.take(this.#valuesOf(part));
     const claimsRead = this.#claimsAhead(extent);
-    const reading = this.#readData(extent, into, {
+    const reading = this.#readData(part, {
       ...options,
       checksum: data.checksums(first, sums),
     });
@@ -147,14 +147,13 @@ export class VolumeReader {
   }
 
   /** Checksums of what is asked of the target, which may be more than there is. */
-  #valuesOf({ extent: { count }, buffer }: Part): number {
-    return Math.max(count, Math.ceil(memoryOf(buffer).length / this.#core.geometry.blockSize));
+  #valuesOf({ extent: { count }, length }: Part): number {
+    return Math.max(count, Math.ceil(length / this.#core.geometry.blockSize));
   }
 
   /** Whether the target can read right into it. */
-  #isPlain({ extent: { offset, bytes }, buffer }: Part): boolean {
+  #isPlain({ extent: { offset, bytes }, length }: Part): boolean {
     const { data } = this.#core;
-    const { length } = memoryOf(buffer);
     const padded = data.padded(bytes);
     const isEnd = data.target.size <= offset + bytes;
     // Elsewhere the target has more, or would have to be asked for more, than there is place for.
@@ -170,11 +169,12 @@ export class VolumeReader {
 
   /** Not all was verified at once. */
   async #judgeFirst(
-    { extent, buffer }: Part,
+    part: Part,
     options: IoOptions,
     { stamp, claims, sums, bytes }: FirstAttempt,
   ): Promise<number> {
     const { locks, tags } = this.#core;
+    const { extent } = part;
     const { first, count } = extent;
     const claimed = claims ?? (await tags.claims(first, count));
     let verdict = this.#judge(extent, claimed, sums, bytes);
@@ -182,7 +182,7 @@ export class VolumeReader {
     if (isGood(verdict) && !isMixed) return verdict.bytes;
     for (let round = 0; round < 2; round++) {
       this.#repeated++;
-      verdict = await this.#repeat(extent, buffer, options);
+      verdict = await this.#repeat(part, options);
       if (isGood(verdict)) return verdict.bytes;
       if ((await this.#confirm(verdict.wrong)) || isDamaged(verdict)) break;
     }
@@ -190,20 +190,21 @@ export class VolumeReader {
   }
 
   /** What is there. */
-  readUnverified(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
-    return this.#readData(extent, into, options);
+  readUnverified(extent: Extent, into: Memory, options: IoOptions): Promise<number> {
+    return this.#readData({ extent, buffer: into, length: lengthOf(into) }, options);
   }
 
   /** Rule 3: a write that comes now waits. */
-  async #repeat(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
+  async #repeat(part: Part, options: IoOptions): Promise<Verdict> {
     const { locks } = this.#core;
+    const { extent } = part;
     const patience = new Patience(options);
     const lock = locks.takeShared(extent.first, extent.first + extent.count);
     try {
       if (!lock.held) await patience.wait(lock.whenHeld());
-      let verdict = await this.#attempt(extent, into, patience.left(options));
+      let verdict = await this.#attempt(part, patience.left(options));
       for (let i = 1; i < MAX_REPEATS && verdict.wrong.length > 0; i++) {
-        verdict = await this.#attempt(extent, into, patience.left(options));
+        verdict = await this.#attempt(part, patience.left(options));
       }
       return verdict;
     } finally {
@@ -211,34 +212,37 @@ export class VolumeReader {
     }
   }
 
-  async #attempt(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<Verdict> {
+  async #attempt(part: Part, options: IoOptions): Promise<Verdict> {
     const { tags, data } = this.#core;
+    const { extent } = part;
     const { first, count } = extent;
-    const sums = new BigUint64Array(this.#valuesOf({ extent, buffer: into }));
+    viewOf(part.buffer); // or its tags would be compared with nothing
+    const sums = new BigUint64Array(this.#valuesOf(part));
     const claims = tags.claims(first, count);
     claims.catch(() => undefined); // until the memory is not written to any more
     const checksum = data.checksums(first, sums);
-    const bytes = await this.#readData(extent, into, { ...options, checksum });
+    const bytes = await this.#readData(part, { ...options, checksum });
     return this.#judge(extent, await claims, sums, bytes);
   }
 
   /** No further than the volume goes, whatever is behind it; checksums are of no more than that. */
-  #readData(extent: Extent, into: Lease | Uint8Array, options: IoOptions): Promise<number> {
+  #readData(part: Part, options: IoOptions): Promise<number> {
     const { target } = this.#core.data;
-    if (this.#isPlain({ extent, buffer: into })) return target.read(extent.offset, into, options);
-    return this.#readThrough(extent, memoryOf(into), options);
+    const { extent, buffer } = part;
+    if (this.#isPlain(part)) return target.read(extent.offset, buffer, options);
+    return this.#readThrough(extent, buffer, options);
   }
 
   async #readThrough(
     { offset, bytes, first, count }: Extent,
-    memory: Uint8Array,
+    memory: Memory,
     options: IoOptions,
   ): Promise<number> {
     const { data } = this.#core;
     const part = new Uint8Array(data.padded(bytes));
     const raw = await data.target.read(offset, part, options);
     const done = Math.min(bytes, raw);
-    memory.set(part.subarray(0, done));
+    viewOf(memory).set(part.subarray(0, done));
     const sums = options.checksum?.out;
     if (raw > done && sums !== undefined) data.correctLast(first, count, part, sums);
     return done;
@@ -317,10 +321,6 @@ export class VolumeReader {
     const last = blocks.at(-1)!;
     return data.target.size < last * geometry.blockSize + geometry.bytesOfBlock(last);
   }
-}
-
-function memoryOf(buffer: Lease | Uint8Array): Uint8Array {
-  return leases.is(buffer) ? buffer.buffer : buffer;
 }
 
 /** Whether all blocks are claimed to be what they are, from element `at` of `sums` on. */

@@ -21,6 +21,7 @@ import type {
 import type { WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
 import { isRefusal } from '../device/streams/source.js';
+import { lengthOf } from './io-options.js';
 
 /** What a volume needs of a target. */
 export type VolumeTarget = Omit<BlockTarget, 'readable' | 'writable' | 'leases'>;
@@ -45,6 +46,12 @@ export function isHarmless(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   if (typeof code !== 'string') return false;
   return HARMLESS.includes(code) || code.startsWith('ERR_INVALID_');
+}
+
+/** The same of a durable write: refused, or ended as a whole, it says nothing of data that is not its own. */
+function isHarmlessWrite(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return isHarmless(error) || (typeof code === 'string' && code.startsWith('ERR_RINGBOLT_'));
 }
 
 export class SyncedTarget implements VolumeTarget {
@@ -84,33 +91,33 @@ export class SyncedTarget implements VolumeTarget {
 
   read(offset: number, into: Lease | Uint8Array, options?: IoOptions): Promise<number> {
     this.#counts.reads++;
-    this.#counts.bytesRead += bytesOf(into);
+    this.#counts.bytesRead += lengthOf(into);
     return this.#target.read(offset, into, options);
   }
 
   write(offset: number, from: Lease | Uint8Array, options?: WriteOptions): Promise<number> {
     this.#counts.writes++;
-    this.#counts.bytesWritten += bytesOf(from);
+    this.#counts.bytesWritten += lengthOf(from);
     const write = () => this.#target.write(offset, from, options);
     return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   readBatch(ops: readonly Transfer[], options?: ReadBatchOptions): Promise<BatchResult> {
     this.#counts.reads += ops.length;
-    for (const { buffer } of ops) this.#counts.bytesRead += bytesOf(buffer);
+    for (const { buffer } of ops) this.#counts.bytesRead += lengthOf(buffer);
     return this.#target.readBatch(ops, options);
   }
 
   writeBatch(ops: readonly Transfer[], options?: WriteBatchOptions): Promise<BatchResult> {
     this.#counts.writes += ops.length;
-    for (const { buffer } of ops) this.#counts.bytesWritten += bytesOf(buffer);
+    for (const { buffer } of ops) this.#counts.bytesWritten += lengthOf(buffer);
     const write = () => this.#target.writeBatch(ops, options);
     return options?.durable === true ? this.#writeDurably(write) : write();
   }
 
   async flush(options?: FlushOptions): Promise<void> {
     this.#counts.flushes++;
-    await this.#run(this.#flushing, () => this.#target.flush(options));
+    await this.#run(this.#flushing, isHarmless, () => this.#target.flush(options));
     await Promise.allSettled([...this.#flushing, ...this.#writing]);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
@@ -129,15 +136,19 @@ export class SyncedTarget implements VolumeTarget {
 
   async #writeDurably<T>(write: () => Promise<T>): Promise<T> {
     this.#counts.durableWrites++;
-    const result = await this.#run(this.#writing, write);
+    const result = await this.#run(this.#writing, isHarmlessWrite, write);
     if (this.#flushing.size > 0) await Promise.allSettled(this.#flushing);
     if (this.#failure !== undefined) throw this.#failure.error;
     return result;
   }
 
-  async #run<T>(others: Set<Promise<unknown>>, sync: () => Promise<T>): Promise<T> {
+  async #run<T>(
+    others: Set<Promise<unknown>>,
+    isHarmlessHere: (error: unknown) => boolean,
+    sync: () => Promise<T>,
+  ): Promise<T> {
     const syncing = sync().catch((error: unknown) => {
-      if (!isHarmless(error)) this.#failure ??= { error };
+      if (!isHarmlessHere(error)) this.#failure ??= { error };
       throw error;
     });
     others.add(syncing);
@@ -147,8 +158,4 @@ export class SyncedTarget implements VolumeTarget {
       others.delete(syncing);
     }
   }
-}
-
-function bytesOf(memory: Lease | Uint8Array): number {
-  return memory instanceof Uint8Array ? memory.length : memory.buffer.length;
 }

@@ -15,7 +15,6 @@ import type {
   Transfer,
   WriteBatchOptions,
 } from '../device/block-target.js';
-import { BATCH_OPTIONS } from '../device/io-modes.js';
 import { leases as leaseStream } from '../device/streams/leases.js';
 import type { StreamOptions, WritableOptions } from '../device/streams/options.js';
 import { readable } from '../device/streams/readable.js';
@@ -36,10 +35,14 @@ import type { Epochs } from './epochs.js';
 import { Gate } from './gate.js';
 import { inspect, type VolumeInspectOptions, type VolumeInspection } from './inspect.js';
 import {
-  bytesOf,
-  checkReadOptions,
-  checkWriteOptions,
+  lengthOf,
   NO_OPTIONS,
+  takeFlushOptions,
+  takeMemory,
+  takeReadBatchOptions,
+  takeReadOptions,
+  takeWriteBatchOptions,
+  takeWriteOptions,
   type VolumeReadOptions,
   type VolumeWriteOptions,
 } from './io-options.js';
@@ -205,14 +208,15 @@ export class Volume implements BlockTarget {
     options: VolumeReadOptions = NO_OPTIONS,
   ): Promise<number> {
     return this.#run(() => {
-      checkReadOptions(options);
-      const extent = this.#extent(offset, bytesOf('into', into), true);
+      const taken = takeReadOptions(options);
+      const memory = takeMemory('into', into);
+      const extent = this.#extent(offset, lengthOf(memory), true);
       if (extent.bytes === 0) return Promise.resolve(0);
-      if (options.verify === undefined) return this.#reader.read(extent, into, options);
-      const { verify, ...rest } = options;
+      if (taken.verify === undefined) return this.#reader.read(extent, memory, taken);
+      const { verify, ...rest } = taken;
       return verify
-        ? this.#reader.read(extent, into, rest)
-        : this.#reader.readUnverified(extent, into, rest);
+        ? this.#reader.read(extent, memory, rest)
+        : this.#reader.readUnverified(extent, memory, rest);
     });
   }
 
@@ -227,11 +231,12 @@ export class Volume implements BlockTarget {
     options: VolumeWriteOptions = NO_OPTIONS,
   ): Promise<number> {
     return this.#run(() => {
-      checkWriteOptions(options);
+      const taken = takeWriteOptions(options);
       this.#life.checkWritable();
-      const extent = this.#extent(offset, bytesOf('from', from), false);
+      const memory = takeMemory('from', from);
+      const extent = this.#extent(offset, lengthOf(memory), false);
       this.#life.checkThere(offset + extent.bytes);
-      return extent.bytes === 0 ? Promise.resolve(0) : this.#writer.write(extent, from, options);
+      return this.#writer.write(extent, memory, taken);
     });
   }
 
@@ -240,13 +245,14 @@ export class Volume implements BlockTarget {
     ops: readonly Transfer[],
     options: ReadBatchOptions & VolumeReadOptions = NO_OPTIONS,
   ): Promise<BatchResult> {
-    checkReadOptions(options, BATCH_OPTIONS);
-    const { verify = true, ...rest } = options;
-    if (verify && options.onError !== 'abort') {
-      return this.#run(() => this.#reader.readBatch(this.#partsOf(ops, true), rest));
+    this.#checkOpen();
+    const taken = takeReadBatchOptions(options);
+    const parts = this.#partsOf(ops, true);
+    const { verify = true, ...rest } = taken;
+    if (verify && taken.onError !== 'abort') {
+      return this.#run(() => this.#reader.readBatch(parts, rest));
     }
-    this.#partsOf(ops, true);
-    return runAlone(ops, options, ({ offset, buffer }, each) => this.read(offset, buffer, each));
+    return runAlone(parts, taken, ({ offset, buffer }, each) => this.read(offset, buffer, each));
   }
 
   /** Many writes, one promise. */
@@ -254,18 +260,19 @@ export class Volume implements BlockTarget {
     ops: readonly Transfer[],
     options: WriteBatchOptions & VolumeWriteOptions = NO_OPTIONS,
   ): Promise<BatchResult> {
-    checkWriteOptions(options, BATCH_OPTIONS);
+    this.#checkOpen();
+    const taken = takeWriteBatchOptions(options);
     this.#life.checkWritable();
-    if (options.onError !== 'abort') {
-      return this.#run(() => this.#writer.writeBatch(this.#partsOf(ops, false), options));
+    const parts = this.#partsOf(ops, false);
+    if (taken.onError !== 'abort') {
+      return this.#run(() => this.#writer.writeBatch(parts, taken));
     }
-    this.#partsOf(ops, false);
-    return runAlone(ops, options, ({ offset, buffer }, each) => this.write(offset, buffer, each));
+    return runAlone(parts, taken, ({ offset, buffer }, each) => this.write(offset, buffer, each));
   }
 
   /** Rule 6: makes durable every write that had resolved before the call. Its tags may lag, under their regions' bits. */
-  flush(options: FlushOptions = {}): Promise<void> {
-    return this.#run(() => this.#core.flushData(options));
+  flush(options: FlushOptions = NO_OPTIONS): Promise<void> {
+    return this.#run(async () => this.#core.flushData(takeFlushOptions(options)));
   }
 
   /**
@@ -441,14 +448,22 @@ export class Volume implements BlockTarget {
   /** Nothing of a batch begins if any of it is wrong. */
   #partsOf(ops: readonly Transfer[], isRead: boolean): Part[] {
     if (!Array.isArray(ops)) throw invalidType('ops', 'an array', ops);
-    return (ops as readonly Transfer[]).map((op, index) => {
-      if (typeof op !== 'object' || (op as unknown) === null)
+    const count = ops.length; // a proxy may say anything
+    checkInteger('ops.length', count, 0, 2 ** 32 - 1);
+    const parts: Part[] = [];
+    for (let index = 0; index < count; index++) {
+      const op = ops[index] as unknown; // or nothing, in a hole
+      if (typeof op !== 'object' || op === null) {
         throw invalidType(`ops[${index}]`, 'an object', op);
-      const { offset, buffer } = op;
-      const extent = this.#extent(offset, bytesOf(`ops[${index}].buffer`, buffer), isRead);
+      }
+      const { offset, buffer } = op as Transfer;
+      const memory = takeMemory(`ops[${index}].buffer`, buffer);
+      const length = lengthOf(memory);
+      const extent = this.#extent(offset, length, isRead);
       if (!isRead) this.#life.checkThere(offset + extent.bytes);
-      return { extent, buffer };
-    });
+      parts.push({ extent, buffer: memory, length });
+    }
+    return parts;
   }
 
   /** Rule 14. */
@@ -462,6 +477,7 @@ export class Volume implements BlockTarget {
       throw ringboltError('ERR_RINGBOLT_MISALIGNED', text, { path, offset, length });
     }
     if (!isRead && offset + length > size) {
+      if (length > size) throw outOfRange('length', `at most ${size}, the volume's size`, length);
       throw outOfRange('offset', `at most ${size - length}, for ${length} bytes to fit`, offset);
     }
     const bytes = Math.max(0, Math.min(length, size - offset));

@@ -11,13 +11,14 @@
 // the same when it was written shows a second look, which is the target's as well.
 
 import type { BatchResult, WriteBatchOptions } from '../device/block-target.js';
-import { leases, type Lease } from '../memory/lease.js';
+import { plainView } from '../memory/intrinsics.js';
+import { leases } from '../memory/lease.js';
 import { Outcomes, type Part } from './batch.js';
 import { PIECE_BYTES, TURN_BYTES } from './block-data.js';
 import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { Change, Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
-import type { Stability, VolumeWriteOptions } from './io-options.js';
+import { viewOf, type Memory, type Stability, type VolumeWriteOptions } from './io-options.js';
 import { Patience } from './patience.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
@@ -26,7 +27,7 @@ type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
 interface Begun {
   readonly index: number;
   readonly extent: Extent;
-  readonly source: Lease | Uint8Array;
+  readonly source: Memory;
   readonly change: Change;
   /** Its first checksum, among those of all. */
   readonly at: number;
@@ -40,7 +41,7 @@ export class VolumeWriter {
   }
 
   /** Resolves to the extent's bytes when it has these data; they are as durable as the next flush makes them. */
-  write(extent: Extent, from: Lease | Uint8Array, options: VolumeWriteOptions): Promise<number> {
+  write(extent: Extent, from: Memory, options: VolumeWriteOptions): Promise<number> {
     const stable = options.stable ?? 'check';
     const rest = withoutStable(options);
     const { data } = this.#core;
@@ -71,7 +72,6 @@ export class VolumeWriter {
     const together: Begun[] = [];
     let at = 0;
     for (const [index, { extent, buffer }] of parts.entries()) {
-      if (extent.bytes === 0) continue; // and nothing was written
       const change = this.#tryBegin(extent);
       if (change === undefined) outcomes.wait(index, this.write(extent, buffer, each));
       else together.push({ index, extent, source: sourceOf(buffer, stable), change, at });
@@ -146,7 +146,7 @@ export class VolumeWriter {
 
   async #writeSlowly(
     extent: Extent,
-    source: Lease | Uint8Array,
+    source: Memory,
     stable: Stability,
     options: DataOptions,
   ): Promise<number> {
@@ -156,9 +156,9 @@ export class VolumeWriter {
     const write = async (epoch: number) => {
       const rest = patience.left(options);
       if (await tags.hasDamage(first, count)) {
-        const bytes = leases.is(source) ? source.buffer : source;
-        return this.#writeThrough(extent, bytes, rest, epoch);
+        return this.#writeThrough(extent, source, rest, epoch);
       }
+      viewOf(source); // or blocks that were not written would have tags
       const sums = new BigUint64Array(count);
       const checksum = data.checksums(first, sums, stable === 'check');
       await this.#attempt(extent, sums, epoch, () =>
@@ -290,7 +290,7 @@ export class VolumeWriter {
    */
   async #writeThrough(
     { first, count, offset, bytes }: Extent,
-    source: Uint8Array,
+    source: Memory,
     options: DataOptions,
     epoch: number,
   ): Promise<void> {
@@ -305,7 +305,7 @@ export class VolumeWriter {
         offset: offset + start,
         bytes: end - start,
       };
-      const copy = Uint8Array.from(source.subarray(start, end));
+      const copy = viewOf(source).slice(start, end);
       await this.#writePieceThrough(piece, copy, options, epoch);
     }
   }
@@ -337,8 +337,8 @@ export class VolumeWriter {
 }
 
 /** Rule 15: a view of a lease is copied like any other memory. */
-function sourceOf(from: Lease | Uint8Array, stable: Stability): Lease | Uint8Array {
-  return stable === 'copy' && leases.is(from) ? from.buffer : from;
+function sourceOf(from: Memory, stable: Stability): Memory {
+  return stable === 'copy' && leases.is(from) ? plainView(leases.buffer(from)) : from;
 }
 
 /** What the target knows of. Most have nothing else, and are not copied. */
