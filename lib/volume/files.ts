@@ -88,7 +88,11 @@ export async function checkSpace(needs: readonly Need[]): Promise<void> {
   for (const { file, bytes } of needs) {
     if (bytes === 0) continue;
     const folder = path.dirname(path.resolve(file));
-    const [{ dev }, { bavail, bsize }] = await Promise.all([stat(folder), statfs(folder)]);
+    const [{ dev }, { bavail, bsize }] = await Promise.all([stat(folder), statfs(folder)]).catch(
+      (error: unknown) => {
+        throw noFolderError(file, error);
+      },
+    );
     const before = wanted.get(dev)?.bytes ?? 0;
     wanted.set(dev, { bytes: before + bytes, file, free: bavail * bsize });
   }
@@ -97,6 +101,14 @@ export async function checkSpace(needs: readonly Need[]): Promise<void> {
     const text = `ENOSPC: no space left on device, '${file}': ${bytes} bytes are needed, ${free} are free`;
     throw new RingboltError('ENOSPC', text, { path: file });
   }
+}
+
+/** Node's, of the folder that `file` was to be made in, as one of that file. */
+function noFolderError(file: string, error: unknown): unknown {
+  const { code, errno, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  const text = `${message}: there '${file}' was to be made`;
+  return new RingboltError(code, text, { errno, syscall, path: file, cause: error });
 }
 
 /** What was opened, and what was made, on the way to a volume. */
