@@ -7,7 +7,8 @@
 // are copied in a turn of the event loop; larger transfers go in pieces, a few at a time.
 //
 // A transfer that finds no slab waits for one of its like to give one back. If none is under way, nothing would come, and it
-// is refused.
+// is refused. Where that must not be, one slab is kept for all of them: a volume goes on though its users have the whole pool, and
+// wait for it.
 
 import { AbortError, RingboltError, ringboltError } from '../errors.js';
 import { leases, type Lease } from '../memory/lease.js';
@@ -56,6 +57,10 @@ export class Copier {
   /** In order of arrival; one that is interrupted leaves from the middle. */
   readonly #waiting = new Set<CopyTransfer>();
   #slabs = 0;
+  /** Those who need the slab that is kept; it, where it is not in use, and where it is. */
+  #keepers = 0;
+  #kept: Lease | undefined;
+  #lent: Lease | undefined;
   #retryPlanned = false;
   readBytes = 0;
   writtenBytes = 0;
@@ -91,7 +96,7 @@ export class Copier {
   lease(bytes: number, waiter: CopyTransfer): Lease | Error | undefined {
     const [first] = this.#waiting;
     if (first === undefined || first === waiter) {
-      const lease = pools.tryAcquire(this.pool, bytes);
+      const lease = pools.tryAcquire(this.pool, bytes) ?? this.#lend();
       if (lease !== undefined) {
         this.#slabs++;
         return lease;
@@ -119,7 +124,30 @@ export class Copier {
 
   giveBack(lease: Lease): void {
     this.#slabs--;
-    lease.release();
+    if (lease !== this.#lent) return lease.release();
+    this.#lent = undefined;
+    if (this.#keepers === 0) return lease.release();
+    this.#kept = lease;
+    if (this.#waiting.size > 0) this.#planRetry();
+  }
+
+  /** A slab is kept from here on, if there is one, until what this returns is called. */
+  keep(): () => void {
+    this.#keepers++;
+    if (this.#lent === undefined) this.#kept ??= pools.tryAcquire(this.pool, this.pieceBytes);
+    return () => {
+      this.#keepers--;
+      if (this.#keepers > 0) return;
+      this.#kept?.release();
+      this.#kept = undefined;
+    };
+  }
+
+  #lend(): Lease | undefined {
+    this.#lent ??= this.#kept;
+    const lease = this.#kept;
+    this.#kept = undefined;
+    return lease;
   }
 
   #planRetry(): void {

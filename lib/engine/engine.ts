@@ -81,6 +81,8 @@ interface EngineAccess {
   /** `close` is called when the engine closes, before its files are closed, unless the function that this returns was called first. */
   addDependent(engine: Engine, close: () => Promise<unknown>): () => void;
   streamParts(engine: Engine): Pick<StreamSource, 'pool' | 'budget'>;
+  /** {@link Copier.keep} */
+  keepSlab(engine: Engine): () => void;
 }
 
 export let engines: EngineAccess;
@@ -456,6 +458,7 @@ export class Engine {
         engine.#dependents.add(close);
         return () => engine.#dependents.delete(close);
       },
+      keepSlab: (engine) => engine.#copier.keep(),
       streamParts: (engine) => ({ pool: engine.#pool, budget: engine.#copier.budget }),
     };
   }

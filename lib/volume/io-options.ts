@@ -16,9 +16,11 @@ import {
   WRITE_OPTIONS,
 } from '../device/io-modes.js';
 import { ringboltError } from '../errors.js';
+import { checkSignal } from '../interrupt.js';
 import { plainView, trueLength } from '../memory/intrinsics.js';
 import { leases, type Lease } from '../memory/lease.js';
 import { checkBoolean, checkOneOf, checkOptions, invalidType, invalidValue } from '../validate.js';
+import type { PassProgress } from './pass.js';
 
 /** What is read into or written, as {@link takeMemory} returns it. */
 export type Memory = Lease | Uint8Array;
@@ -90,6 +92,22 @@ function takeModes<T extends AnyOptions>(options: T, known: readonly (keyof T & 
   if (checksum === undefined) return own;
   const text = 'A volume has checksums of its own: none can be asked for';
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text);
+}
+
+interface PassOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: PassProgress) => void) | undefined;
+}
+
+/** Of a baseline or rebaseline. */
+export function takePassOptions(options: PassOptions): PassOptions {
+  checkOptions('options', options, ['signal', 'onProgress']);
+  const { signal, onProgress } = options;
+  if (signal !== undefined) checkSignal('options.signal', signal);
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalidType('options.onProgress', 'of type function', onProgress);
+  }
+  return { signal, onProgress };
 }
 
 /**

@@ -3,7 +3,7 @@
 //
 //   out of step ── rebaseline: recovery, then tags ─▶ looked at again ─▶ open
 
-import { closedError, ringboltError } from '../errors.js';
+import { abortError, closedError, ringboltError } from '../errors.js';
 import { Baseline } from './baseline.js';
 import type { VolumeCore } from './core.js';
 import type { Gate } from './gate.js';
@@ -110,6 +110,7 @@ export class VolumeLife {
     { signal, onProgress }: RebaselineOptions,
   ): Promise<RebaselineReport> {
     const core = this.#core;
+    if (signal?.aborted === true) throw abortError(signal.reason);
     const signals = signal === undefined ? [] : [signal];
     const options = { signal: AbortSignal.any([...signals, this.#stop.signal]), onProgress };
     // What a crash left in dirty regions is taken in as after any crash.

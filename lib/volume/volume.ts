@@ -25,7 +25,7 @@ import { closedError, ringboltError } from '../errors.js';
 import { beginWait, type WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
-import { checkInteger, invalidType, outOfRange } from '../validate.js';
+import { checkInteger, checkOptions, invalidType, outOfRange } from '../validate.js';
 import type { BaselineRun } from './baseline.js';
 import { runAlone, type Part } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
@@ -39,6 +39,7 @@ import {
   NO_OPTIONS,
   takeFlushOptions,
   takeMemory,
+  takePassOptions,
   takeReadBatchOptions,
   takeReadOptions,
   takeWriteBatchOptions,
@@ -83,7 +84,13 @@ export class Volume implements BlockTarget {
     this.#life = new VolumeLife(opened, this.#gate);
     if (engine === undefined) return;
     this.#streams = engines.streamParts(engine);
-    this.#forget = engines.addDependent(engine, () => this.close());
+    const forget = engines.addDependent(engine, () => this.close());
+    // What waits in the gate may have all of the pool, and whoever is alone there needs some of it.
+    const giveUp = engines.keepSlab(engine);
+    this.#forget = () => {
+      forget();
+      giveUp();
+    };
   }
 
   /**
@@ -330,9 +337,10 @@ export class Volume implements BlockTarget {
    */
   async baseline(run: BaselineRun = {}): Promise<void> {
     this.#checkOpen();
+    const taken = takePassOptions(run);
     this.#life.checkWritable();
     this.#life.checkThere();
-    await this.#life.baseline.run(run);
+    await this.#life.baseline.run(taken);
   }
 
   /** Resolves when nothing of it is under way any more. {@link baseline} goes on with it. */
@@ -353,9 +361,12 @@ export class Volume implements BlockTarget {
     options: RebaselineOptions = {},
   ): Promise<RebaselineReport> {
     this.#checkOpen();
-    checkInteger('length', range.length, 0);
-    const { first, count } = this.#extent(range.offset, range.length, false);
-    return this.#life.rebaseline(first, first + count, options);
+    const taken = takePassOptions(options);
+    checkOptions('range', range, ['offset', 'length']);
+    const { offset, length } = range;
+    checkInteger('length', length, 0);
+    const { first, count } = this.#extent(offset, length, false);
+    return this.#life.rebaseline(first, first + count, taken);
   }
 
   /**

@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs';
 import path from 'node:path';
-import { Volume, type Engine, type Transfer } from 'ringbolt';
+import { Volume, type Engine, type Lease, type Transfer } from 'ringbolt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEngine } from '../support/engine.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -233,6 +233,37 @@ describe('what is refused durably', () => {
   });
 });
 
+describe('a baseline or rebaseline', () => {
+  it.each<[string, unknown, object]>([
+    ['null', null, TYPE],
+    ['a number', 5, TYPE],
+    ['a misspelt name', { onprogress: () => 0 }, VALUE],
+    ['a signal that is none', { signal: {} }, { ...TYPE, naming: ['options.signal'] }],
+    ['no signal but null', { signal: null }, TYPE],
+    ['a listener that is none', { onProgress: 5 }, { ...TYPE, naming: ['options.onProgress'] }],
+  ])('with %s for options is refused', async (_, options, refusal) => {
+    const expected = { code: '', ...refusal };
+    await expectRefused(() => volume.baseline(wrong(options)), expected);
+    await expectRefused(() => volume.rebaseline(undefined, wrong(options)), expected);
+  });
+
+  it.each<[unknown, object]>([
+    [null, TYPE],
+    [5, TYPE],
+    [{}, TYPE],
+    [{ offset: 0, length: BLOCK, end: 0 }, VALUE],
+    [
+      { offset: 0, length: 2 * SIZE },
+      { ...RANGE, naming: ['length', `${SIZE}`] },
+    ],
+    [{ offset: 0, length: 5 }, { code: 'ERR_RINGBOLT_MISALIGNED' }],
+  ])('of %o is refused', async (range, refusal) => {
+    const before = volume.stats().data.reads;
+    await expectRefused(() => volume.rebaseline(wrong(range)), { code: '', ...refusal });
+    expect(volume.stats().data.reads).toBe(before);
+  });
+});
+
 describe('a place', () => {
   it('that is none is named, as an error of ringbolt', async () => {
     const nowhere = path.join(folder, 'nowhere', 'data');
@@ -243,4 +274,37 @@ describe('a place', () => {
     await expectRefused(() => Volume.create(engine, name, options), refusal);
     expect(() => statSync(name)).toThrow('ENOENT');
   });
+});
+
+describe('a pool of which nothing is left', () => {
+  it('does not keep a volume from growing, though those who have it all wait for that', async () => {
+    const leases = allLeases();
+    const growing = volume.grow(SIZE + BLOCK);
+    const reading = leases.map(async (lease) => {
+      await volume.read(0, lease);
+      lease.release();
+    });
+    await Promise.all([growing, ...reading]);
+    expect(volume.size).toBe(SIZE + BLOCK);
+  });
+
+  it('does not keep a volume from being closed', async () => {
+    await volume.write(0, Buffer.alloc(BLOCK, 1));
+    const leases = allLeases();
+    await volume.close();
+    for (const lease of leases) lease.release();
+    volume = await Volume.open(engine, volume.path);
+  });
+
+  function allLeases(): Lease[] {
+    const leases: Lease[] = [];
+    for (let bytes = 2 ** 20; bytes >= BLOCK; bytes /= 2) {
+      try {
+        for (;;) leases.push(engine.pool.acquire(bytes));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_RINGBOLT_POOL_EXHAUSTED' });
+      }
+    }
+    return leases;
+  }
 });
