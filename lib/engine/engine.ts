@@ -81,8 +81,6 @@ interface EngineAccess {
   /** `close` is called when the engine closes, before its files are closed, unless the function that this returns was called first. */
   addDependent(engine: Engine, close: () => Promise<unknown>): () => void;
   streamParts(engine: Engine): Pick<StreamSource, 'pool' | 'budget'>;
-  /** {@link Copier.keep} */
-  keepSlab(engine: Engine): () => void;
 }
 
 export let engines: EngineAccess;
@@ -456,9 +454,12 @@ export class Engine {
         typeof value === 'object' && value !== null && #native in value,
       addDependent(engine, close) {
         engine.#dependents.add(close);
-        return () => engine.#dependents.delete(close);
+        const giveUp = engine.#copier.keep(); // those who wait for it may have the whole pool
+        return () => {
+          engine.#dependents.delete(close);
+          giveUp();
+        };
       },
-      keepSlab: (engine) => engine.#copier.keep(),
       streamParts: (engine) => ({ pool: engine.#pool, budget: engine.#copier.budget }),
     };
   }

@@ -70,7 +70,6 @@ export class Volume implements BlockTarget {
   readonly #gate = new Gate();
   readonly #life: VolumeLife;
   #closing: Promise<void> | undefined;
-
   readonly #streams: Omit<StreamSource, 'target'> | undefined;
   readonly #forget: (() => void) | undefined;
 
@@ -84,13 +83,7 @@ export class Volume implements BlockTarget {
     this.#life = new VolumeLife(opened, this.#gate);
     if (engine === undefined) return;
     this.#streams = engines.streamParts(engine);
-    const forget = engines.addDependent(engine, () => this.close());
-    // What waits in the gate may have all of the pool, and whoever is alone there needs some of it.
-    const giveUp = engines.keepSlab(engine);
-    this.#forget = () => {
-      forget();
-      giveUp();
-    };
+    this.#forget = engines.addDependent(engine, () => this.close());
   }
 
   /**
