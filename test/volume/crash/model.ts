@@ -51,7 +51,10 @@ const isWhole = (versions: readonly number[]) => versions.every((one) => one ===
 const UNTOUCHED = all(ZEROS);
 
 /** What was known of a block when a read began. */
-export type Before = Pick<BlockModel, 'now' | 'begun' | 'planted' | 'found' | 'uncertain'>;
+export type Before = Pick<
+  BlockModel,
+  'now' | 'begun' | 'ended' | 'planted' | 'found' | 'uncertain'
+>;
 
 export class BlockModel {
   readonly number: number;
@@ -63,6 +66,8 @@ export class BlockModel {
   now = UNTOUCHED;
   /** Of the last write that was begun. */
   begun = ZEROS;
+  /** Writes that resolved so far. */
+  ended = 0;
   /** Rot that may come to light: nobody has found it yet. */
   planted: number | undefined;
   /** The same, overwritten by this version: a crash may bring it back. */
@@ -94,8 +99,8 @@ export class BlockModel {
   }
 
   before(): Before {
-    const { now, begun, planted, found, uncertain } = this;
-    return { now, begun, planted, found, uncertain };
+    const { now, begun, ended, planted, found, uncertain } = this;
+    return { now, begun, ended, planted, found, uncertain };
   }
 
   /** Rot, while nothing is dirty. */
@@ -114,6 +119,7 @@ export class BlockModel {
 
   /** A write of this version resolved. Of writes of one block the later one resolves later, as the range lock has it. */
   written(version: number, durable: boolean): void {
+    this.ended++;
     if (ageOf(this.now[0]!) > version) return;
     const versions = all(version);
     this.now = versions;
@@ -149,7 +155,9 @@ export class BlockModel {
     // Something was written since, or the read would have been refused.
     if (before.found !== undefined && !isLater && !isNow)
       this.#report('was damaged, and is not any more', versions);
-    if (before.uncertain && this.begun === before.begun) {
+    // Unless something that was begun before it has resolved since.
+    const isLatest = this.begun === before.begun && this.ended === before.ended;
+    if (before.uncertain && isLatest) {
       this.uncertain = false;
       this.now = versions;
       this.mayBeGood = this.found !== undefined;
