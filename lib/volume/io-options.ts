@@ -1,8 +1,10 @@
 // Options and memory of a volume's reads and writes, checked before anything begins.
 
+import { types } from 'node:util';
 import type { IoOptions, WriteBatchOptions, WriteOptions } from '../device/block-target.js';
 import { readModes, READ_OPTIONS, WRITE_OPTIONS } from '../device/io-modes.js';
 import { ringboltError } from '../errors.js';
+import { trueLength } from '../memory/intrinsics.js';
 import { leases } from '../memory/lease.js';
 import { checkBoolean, checkOneOf, invalidType } from '../validate.js';
 
@@ -18,7 +20,8 @@ export type Stability = (typeof STABILITIES)[number];
 export interface VolumeWriteOptions extends WriteOptions {
   /**
    * A lease must not be changed while it is written: its checksum would not be that of what is on disk. `'check'` (default) looks again
-   * afterwards, and rejects with `ERR_RINGBOLT_CORRUPT` if it was; `'copy'` writes a copy; `'trust'` believes it.
+   * afterwards, and rejects with `ERR_RINGBOLT_CORRUPT` if it was; `'copy'` writes a copy, made when the turn of the write has come, and what is
+   * changed before is part of it; `'trust'` believes it. Other memory is always copied.
    */
   readonly stable?: Stability;
 }
@@ -49,6 +52,6 @@ function checkModes(options: WriteBatchOptions, known: readonly string[]): void 
 /** @throws `ERR_INVALID_ARG_TYPE` */
 export function bytesOf(name: string, memory: unknown): number {
   if (leases.is(memory)) return memory.buffer.length;
-  if (memory instanceof Uint8Array) return memory.length;
+  if (types.isUint8Array(memory)) return trueLength(memory);
   throw invalidType(name, 'a Lease or Uint8Array', memory);
 }

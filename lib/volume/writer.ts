@@ -19,6 +19,7 @@ import type { Change, Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
 import type { Stability, VolumeWriteOptions } from './io-options.js';
 import { Patience } from './patience.js';
+import { Source } from './source.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
 
@@ -44,12 +45,12 @@ export class VolumeWriter {
     const stable = options.stable ?? 'check';
     const rest = withoutStable(options);
     const { data } = this.#core;
-    const source = sourceOf(from, stable);
+    if (isToBeCopied(from, stable)) return this.#writeCopy(extent, from, rest);
     const change = this.#tryBegin(extent);
-    if (change === undefined) return this.#writeSlowly(extent, source, stable, rest);
+    if (change === undefined) return this.#writeSlowly(extent, from, stable, rest);
     const sums = data.spare.take(extent.count);
     const checksum = data.checksums(extent.first, sums, stable === 'check');
-    return data.target.write(extent.offset, source, { ...rest, checksum }).then(
+    return data.target.write(extent.offset, from, { ...rest, checksum }).then(
       () => {
         const written = this.#written(extent, sums, change);
         if (typeof written === 'number') data.spare.give(sums);
@@ -72,9 +73,9 @@ export class VolumeWriter {
     let at = 0;
     for (const [index, { extent, buffer }] of parts.entries()) {
       if (extent.bytes === 0) continue; // and nothing was written
-      const change = this.#tryBegin(extent);
+      const change = isToBeCopied(buffer, stable) ? undefined : this.#tryBegin(extent);
       if (change === undefined) outcomes.wait(index, this.write(extent, buffer, each));
-      else together.push({ index, extent, source: sourceOf(buffer, stable), change, at });
+      else together.push({ index, extent, source: buffer, change, at });
       if (change !== undefined) at += extent.count;
     }
     if (together.length > 0) {
@@ -144,29 +145,43 @@ export class VolumeWriter {
     }
   }
 
+  /** Rule 15. A copy takes turns, and its turn may have to come: the lease is the engine's until it has ended. */
+  async #writeCopy(extent: Extent, lease: Lease, options: DataOptions): Promise<number> {
+    leases.hold(lease);
+    try {
+      return await this.write(extent, leases.memory(lease), options);
+    } finally {
+      leases.letGo(lease);
+    }
+  }
+
   async #writeSlowly(
     extent: Extent,
-    source: Lease | Uint8Array,
+    from: Lease | Uint8Array,
     stable: Stability,
     options: DataOptions,
   ): Promise<number> {
     const { first, count, offset } = extent;
     const { data, tags } = this.#core;
     const patience = new Patience(options);
+    const source = new Source(from, extent.bytes);
     const write = async (epoch: number) => {
       const rest = patience.left(options);
       if (await tags.hasDamage(first, count)) {
-        const bytes = leases.is(source) ? source.buffer : source;
-        return this.#writeThrough(extent, bytes, rest, epoch);
+        return this.#writeThrough(extent, source, rest, epoch);
       }
       const sums = new BigUint64Array(count);
       const checksum = data.checksums(first, sums, stable === 'check');
-      await this.#attempt(extent, sums, epoch, () =>
-        data.target.write(offset, source, { ...rest, checksum }),
+      await this.#attempt(extent, sums, epoch, async () =>
+        data.target.write(offset, source.handOver(), { ...rest, checksum }),
       );
       await this.#install(extent, sums, TagState.valid, epoch);
     };
-    await this.#core.change(first, count, write, patience);
+    try {
+      await this.#core.change(first, count, write, patience);
+    } finally {
+      source.end();
+    }
     return extent.bytes;
   }
 
@@ -176,7 +191,8 @@ export class VolumeWriter {
     await this.#core.change(first, count, async (epoch) => {
       const { data, tags } = this.#core;
       if (await tags.hasDamage(first, count)) {
-        return this.#writeThrough(extent, new Uint8Array(bytes), {}, epoch);
+        const zeros = new Source(new Uint8Array(bytes), bytes);
+        return this.#writeThrough(extent, zeros, {}, epoch);
       }
       const sums = BigUint64Array.from({ length: count }, (_, i) => tags.zeroSum(first + i));
       await this.#attempt(extent, sums, epoch, () => data.target.writeZeroes(offset, bytes));
@@ -290,7 +306,7 @@ export class VolumeWriter {
    */
   async #writeThrough(
     { first, count, offset, bytes }: Extent,
-    source: Uint8Array,
+    source: Source,
     options: DataOptions,
     epoch: number,
   ): Promise<void> {
@@ -305,7 +321,7 @@ export class VolumeWriter {
         offset: offset + start,
         bytes: end - start,
       };
-      const copy = Uint8Array.from(source.subarray(start, end));
+      const copy = new Uint8Array(source.bytes.subarray(start, end));
       await this.#writePieceThrough(piece, copy, options, epoch);
     }
   }
@@ -336,9 +352,8 @@ export class VolumeWriter {
   }
 }
 
-/** Rule 15: a view of a lease is copied like any other memory. */
-function sourceOf(from: Lease | Uint8Array, stable: Stability): Lease | Uint8Array {
-  return stable === 'copy' && leases.is(from) ? from.buffer : from;
+function isToBeCopied(from: Lease | Uint8Array, stable: Stability): from is Lease {
+  return stable === 'copy' && leases.is(from);
 }
 
 /** What the target knows of. Most have nothing else, and are not copied. */

@@ -348,8 +348,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       of(
         'writer.js',
-        `            if (await tags.hasDamage(first, count)) {\n                const bytes`,
-        `            if (false) {\n                const bytes`,
+        `            if (await tags.hasDamage(first, count)) {\n                return this.#writeThrough(extent, source,`,
+        `            if (false) {\n                return this.#writeThrough(extent, source,`,
       ),
       of('writer.js', `return this.#core.tags.areSound(first, count) ? `, `return true ? `),
       of(

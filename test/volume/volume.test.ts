@@ -1,6 +1,8 @@
 // Shows what a volume promises those who use it, one thing at a time, on a simulated disk.
 
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { resizable } from '../misuse/resizable.js';
+import { startEngine } from '../support/engine.js';
 import { Random } from '../support/random.js';
 import { SimulatedDisk } from './simulated-disk.js';
 import { BLOCK, blockOf, blocksOf, SimulatedVolume, versionsOf } from './simulated-volume.js';
@@ -115,6 +117,52 @@ describe('a volume', () => {
     expect(await readBlock(volume, 0)).toBe(3);
     await volume.settle(); // nobody is left in the epoch
     expect(volume.status()).toMatchObject({ state: 'open', dirtyRegions: 0, waiting: 0 });
+  });
+
+  it('has a lease until its write has ended, whatever that waits for, and whether or not it was released', async () => {
+    const { pool } = await startEngine();
+    const volume = await newVolume();
+    const ways = [
+      { block: 0, stable: 'check', isDamaged: false },
+      { block: 250, stable: 'copy', isDamaged: false },
+      { block: 1, stable: 'check', isDamaged: true },
+      { block: 2, stable: 'copy', isDamaged: true },
+    ] as const;
+    for (const { block, stable, isDamaged } of ways) {
+      await volume.write(1 * BLOCK, blocksOf(1, 2, 1));
+      if (isDamaged) simulated.damage(block, 0, 9);
+      if (isDamaged) await expect(readBlock(volume, block)).rejects.toThrow();
+      for (const isReleased of [true, false]) {
+        const lease = pool.acquire(BLOCK);
+        const view = lease.buffer;
+        view.set(blockOf(block, 5));
+        const others = volume.write(block * BLOCK, blockOf(block, 4)); // to be waited for
+        const written = volume.write(block * BLOCK, lease, { stable });
+        const again = withCode('ERR_RINGBOLT_BUSY');
+        await expect(volume.write(block * BLOCK, lease)).rejects.toThrow(again);
+        if (isReleased) lease.release();
+        const { bytesInUse } = pool.stats();
+        await Promise.all([others, written]);
+        expect(bytesInUse).toBe(BLOCK);
+        if (!isReleased) lease.release();
+        expect(pool.stats().bytesInUse).toBe(0);
+        expect(await readBlock(volume, block)).toBe(5);
+      }
+    }
+    expect(volume.status()).toMatchObject({ state: 'open', waiting: 0 });
+  });
+
+  it('writes nothing of memory that has another length when the turn of its write has come', async () => {
+    const volume = await newVolume();
+    for (const bytes of [0, BLOCK, 3 * BLOCK]) {
+      const memory = resizable(2 * BLOCK, 4 * BLOCK);
+      const others = volume.write(0, blocksOf(0, 3, 1));
+      const written = volume.write(0, new Uint8Array(memory));
+      memory.resize(bytes);
+      const wrong = withCode('ERR_INVALID_ARG_VALUE');
+      await Promise.all([others, expect(written).rejects.toThrow(wrong)]);
+      for (const block of [0, 1, 2]) expect(await readBlock(volume, block)).toBe(1);
+    }
   });
 
   it('refuses blocks whose tags are damaged, until they are overwritten', async () => {
