@@ -20,7 +20,6 @@ import type {
 } from '../device/block-target.js';
 import type { WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
-import { isRefusal } from '../device/streams/source.js';
 
 /** What a volume needs of a target. */
 export type VolumeTarget = Omit<BlockTarget, 'readable' | 'writable' | 'leases'>;
@@ -37,14 +36,14 @@ export interface TargetStats {
   readonly flushes: number;
 }
 
-const HARMLESS = ['ABORT_ERR', 'ERR_RINGBOLT_TIMEOUT', 'ERR_RINGBOLT_CLOSED', 'ERR_OUT_OF_RANGE'];
-
-/** Whether something that rejected with this was not made, or goes on: of a flush, anything else is final (rule 8). */
+/**
+ * Whether something that rejected with this was not made, or goes on, or was made and is not what was meant: of a flush or a durable write,
+ * anything else is final (rule 8). Data is lost when the system says so, and its codes are others than Node's and ours, which begin with
+ * `ERR_`: a lease that is busy, or was changed, says nothing of what was written before.
+ */
 export function isHarmless(error: unknown): boolean {
-  if (isRefusal(error)) return true;
   const { code } = error as { code?: unknown };
-  if (typeof code !== 'string') return false;
-  return HARMLESS.includes(code) || code.startsWith('ERR_INVALID_');
+  return typeof code === 'string' && (code === 'ABORT_ERR' || code.startsWith('ERR_'));
 }
 
 export class SyncedTarget implements VolumeTarget {

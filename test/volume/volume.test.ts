@@ -152,6 +152,30 @@ describe('a volume', () => {
     expect(volume.status()).toMatchObject({ state: 'open', waiting: 0 });
   });
 
+  it('goes on after a durable write that was refused, or whose lease was changed', async () => {
+    const { pool } = await startEngine();
+    const volume = await newVolume();
+    await volume.write(0, blocksOf(0, 8, 1), { durable: true });
+    const lease = pool.acquire(BLOCK);
+    lease.buffer.set(blockOf(0, 2));
+    const first = volume.write(0, lease);
+    const busy = withCode('ERR_RINGBOLT_BUSY');
+    await expect(volume.write(BLOCK, lease, { durable: true })).rejects.toThrow(busy);
+    await first;
+    const second = volume.write(2 * BLOCK, lease, { durable: true });
+    lease.buffer.set(blockOf(2, 3));
+    await expect(second).rejects.toThrow(withCode('ERR_RINGBOLT_CORRUPT'));
+    await volume.flush();
+    await volume.write(2 * BLOCK, blockOf(2, 4), { durable: true });
+    lease.release();
+    await volume.close();
+    simulated.world.crash('none');
+    const found = await simulated.open();
+    for (const [block, version] of [2, 1, 4].entries()) {
+      expect(await readBlock(found, block)).toBe(version);
+    }
+  });
+
   it('writes nothing of memory that has another length when the turn of its write has come', async () => {
     const volume = await newVolume();
     for (const bytes of [0, BLOCK, 3 * BLOCK]) {
