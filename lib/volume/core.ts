@@ -52,6 +52,8 @@ export interface Change {
 export class VolumeCore {
   #parts: VolumeParts;
   #failure: { readonly error: unknown } | undefined;
+  /** Those that wait for bits although their operations have ended. */
+  readonly #abandoned = new Set<Promise<void>>();
   /** Called when a change is over. */
   onChange: () => void = () => undefined;
 
@@ -195,16 +197,31 @@ export class VolumeCore {
     try {
       return await patience.wait(entering);
     } catch (error) {
-      // Whoever does not wait any more may be let in all the same.
-      entering.then(
+      this.#abandon(dirty, entering);
+      throw error;
+    }
+  }
+
+  /** Whoever does not wait any more may be let in all the same. */
+  #abandon(dirty: DirtyRegions, entering: Promise<number>): void {
+    const left: Promise<void> = entering
+      .then(
         (epoch) => {
           dirty.leave(epoch);
           this.onChange();
         },
         () => undefined,
-      );
-      throw error;
-    }
+      )
+      .then(() => void this.#abandoned.delete(left));
+    this.#abandoned.add(left);
+  }
+
+  /**
+   * Resolves when no bit is set for somebody who has gone, while nobody else comes: before growth, which relies on clear bitmaps and on no
+   * epoch ending by itself, and before epochs stop, on which they may wait.
+   */
+  async whenAbandonedLeft(): Promise<void> {
+    await Promise.all(this.#abandoned);
   }
 
   /** At once, if that can be. */

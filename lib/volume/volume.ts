@@ -384,6 +384,7 @@ export class Volume implements BlockTarget {
     const { sidecar, epochs } = this.#opened;
     await this.#life.stop();
     await this.#gate.whenEmpty();
+    await this.#core.whenAbandonedLeft();
     try {
       await epochs?.stop();
       if (epochs !== undefined && !this.#core.outOfStep) await this.#closeCleanly(epochs);
