@@ -254,7 +254,12 @@ export class VolumeWriter {
     epoch: number,
   ): Promise<never> {
     this.#core.checkFailure();
-    await this.#settle(extent, sums, epoch);
+    try {
+      await this.#settle(extent, sums, epoch);
+    } catch (cause) {
+      // What is there now, no tag says: the region stays dirty until the volume is opened again.
+      this.#core.fail(cause);
+    }
     throw error;
   }
 

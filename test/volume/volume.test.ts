@@ -247,6 +247,39 @@ describe('a volume', () => {
     expect(await readBlock(volume, 0)).toBe(1);
   });
 
+  it('changes nothing more after a bit could not be set, also one that nobody waits for', async () => {
+    const volume = await newVolume(80 * 248 * BLOCK);
+    for (const region of [0, 1]) await volume.write(region * 248 * BLOCK, blockOf(248 * region, 1));
+    // Half of what was marked ahead is used up: more is, and that fails.
+    simulated.sidecar.failNext('flush');
+    await volume.write(35 * 248 * BLOCK, blockOf(35 * 248, 1));
+    await simulated.world.turns.pass(20);
+    expect(volume.status().state).toBe('failed');
+    await expect(volume.flush()).rejects.toThrow(withCode('EIO'));
+    expect(await readBlock(volume, 35 * 248)).toBe(1);
+  });
+
+  it('fails if what a write has left, that failed, cannot be told by its tag', async () => {
+    let failed = 0;
+    for (let round = 0; round < 30; round++) {
+      const volume = await newVolume();
+      await volume.write(0, blockOf(0, 1));
+      await volume.settle();
+      simulated.data.failNext('write');
+      simulated.data.onOperation = ({ kind, offset }) => {
+        if (kind !== 'read' || offset !== 0) return;
+        simulated.data.onOperation = undefined;
+        // While the block is looked at its tag goes from memory, and is damaged in the sidecar.
+        simulated.sidecar.medium.flipBit(simulated.geometry.offsetOfPage(0) + 100);
+        for (const block of [248, 496]) void readBlock(volume, block);
+      };
+      await expect(volume.write(0, blockOf(0, 2))).rejects.toThrow(withCode('EIO'));
+      if (volume.status().state === 'failed') failed++;
+      await volume.close().catch(() => undefined);
+    }
+    expect(failed).toBeGreaterThan(5);
+  });
+
   it('flushes what an ended process left before its tags say so', async () => {
     const first = await newVolume();
     await first.write(0, blockOf(0, 1));
