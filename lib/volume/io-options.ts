@@ -4,9 +4,10 @@ import { types } from 'node:util';
 import type { IoOptions, WriteBatchOptions, WriteOptions } from '../device/block-target.js';
 import { readModes, READ_OPTIONS, WRITE_OPTIONS } from '../device/io-modes.js';
 import { ringboltError } from '../errors.js';
+import { checkSignal } from '../interrupt.js';
 import { trueLength } from '../memory/intrinsics.js';
 import { leases } from '../memory/lease.js';
-import { checkBoolean, checkOneOf, invalidType } from '../validate.js';
+import { checkBoolean, checkOneOf, checkOptions, invalidType } from '../validate.js';
 
 export interface VolumeReadOptions extends IoOptions {
   /** False hands out what is there, damaged or not: to save what can be saved. Default true. */
@@ -47,6 +48,18 @@ function checkModes(options: WriteBatchOptions, known: readonly string[]): void 
   if (options.checksum === undefined) return;
   const text = 'A volume has checksums of its own: none can be asked for';
   throw ringboltError('ERR_RINGBOLT_UNSUPPORTED', text);
+}
+
+/** Of a baseline or rebaseline. */
+export function checkPassOptions(options: {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: unknown;
+}): void {
+  checkOptions('options', options, ['signal', 'onProgress']);
+  const { signal, onProgress } = options;
+  if (signal !== undefined) checkSignal('options.signal', signal);
+  if (onProgress === undefined || typeof onProgress === 'function') return;
+  throw invalidType('options.onProgress', 'of type function', onProgress);
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE` */

@@ -26,7 +26,7 @@ import { closedError, ringboltError } from '../errors.js';
 import { beginWait, type WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
-import { checkInteger, invalidType, outOfRange } from '../validate.js';
+import { checkInteger, checkOptions, invalidType, outOfRange } from '../validate.js';
 import type { BaselineRun } from './baseline.js';
 import { runAlone, type Part } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
@@ -37,6 +37,7 @@ import { Gate } from './gate.js';
 import { inspect, type VolumeInspectOptions, type VolumeInspection } from './inspect.js';
 import {
   bytesOf,
+  checkPassOptions,
   checkReadOptions,
   checkWriteOptions,
   NO_OPTIONS,
@@ -319,9 +320,12 @@ export class Volume implements BlockTarget {
    * The baseline of a volume that was made around data: begins, goes on, or joins what is under way. Resolves when all blocks have tags,
    * durably. `status().baseline` says how far it has come.
    *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_RINGBOLT_CLOSED`; `ERR_RINGBOLT_UNSUPPORTED` if it was opened for reading;
+   * `ERR_RINGBOLT_OUT_OF_STEP`, also if the data is truncated
    * @throws `ABORT_ERR` if it is paused, by {@link pauseBaseline}, a signal, or since the volume is closed; what it failed with
    */
   async baseline(run: BaselineRun = {}): Promise<void> {
+    checkPassOptions(run);
     this.#checkOpen();
     this.#life.checkWritable();
     this.#life.checkThere();
@@ -339,12 +343,16 @@ export class Volume implements BlockTarget {
    * away, and the way to go on with a volume that is out of step, which is looked at again then. Blocks that cannot be read
    * keep their tags. Other operations go on meanwhile. Resolves when the new tags are durable.
    *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`; `ERR_RINGBOLT_UNSUPPORTED` if it was
+   * opened for reading; what it has failed with before
    * @throws `ABORT_ERR` if the signal was aborted: what was done until then stays; `ERR_RINGBOLT_CLOSED` if the volume is closed under it
    */
   async rebaseline(
     range: VolumeRange = { offset: 0, length: this.size },
     options: RebaselineOptions = {},
   ): Promise<RebaselineReport> {
+    checkOptions('range', range, ['offset', 'length']);
+    checkPassOptions(options);
     this.#checkOpen();
     checkInteger('length', range.length, 0);
     const { first, count } = this.#extent(range.offset, range.length, false);
