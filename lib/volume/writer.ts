@@ -48,7 +48,8 @@ export class VolumeWriter {
     if (isToBeCopied(from, stable)) return this.#writeCopy(extent, from, rest);
     const change = this.#tryBegin(extent);
     if (change === undefined) return this.#writeSlowly(extent, from, stable, rest);
-    const sums = data.spare.take(extent.count);
+    // The target says nothing of leases that it could not write; what the array had before might be what these blocks had once.
+    const sums = data.spare.take(extent.count).fill(0n);
     const checksum = data.checksums(extent.first, sums, stable === 'check');
     return data.target.write(extent.offset, from, { ...rest, checksum }).then(
       () => {

@@ -259,6 +259,23 @@ describe('a volume', () => {
     expect(await readBlock(volume, 35 * 248)).toBe(1);
   });
 
+  it('takes nothing for new after a write that failed but what that was to write', async () => {
+    const volume = await newVolume();
+    await volume.write(0, blocksOf(0, 2, 0));
+    // Two arrays for checksums are left, one with that of block 0 before.
+    await Promise.all([volume.write(0, blockOf(0, 1)), volume.write(BLOCK, blockOf(1, 1))]);
+    await volume.write(0, blockOf(0, 2));
+    simulated.data.medium.overwrite(0, blockOf(0, 1)); // as if that was never written
+    const write = vi.spyOn(SimulatedDisk.prototype, 'write');
+    const error = Object.assign(new Error('EIO: of a lease, without its checksum'), { code: 'EIO' });
+    const beside = volume.write(BLOCK, blockOf(1, 3));
+    write.mockRejectedValueOnce(error);
+    await expect(volume.write(0, blockOf(0, 3))).rejects.toThrow(withCode('EIO'));
+    write.mockRestore();
+    await beside;
+    await expect(readBlock(volume, 0)).rejects.toThrow(withCode('ERR_RINGBOLT_TORN'));
+  });
+
   it('fails if what a write has left, that failed, cannot be told by its tag', async () => {
     let failed = 0;
     for (let round = 0; round < 30; round++) {
