@@ -47,6 +47,7 @@ import {
 import { VolumeLife } from './life.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
+import { Patience } from './patience.js';
 import { VolumeReader } from './reader.js';
 import type { RebaselineOptions, RebaselineReport } from './rebaseline.js';
 import type { VolumeStats, VolumeStatus } from './status.js';
@@ -274,12 +275,12 @@ export class Volume implements BlockTarget {
    * early, a part of the range is.
    */
   discard(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    return this.#inPieces(offset, length, options, (extent) => this.#writer.discard(extent));
+    return this.#inPieces(offset, length, options, (...piece) => this.#writer.discard(...piece));
   }
 
   /** Makes a range read as zeros. Ended early, a part of it does. */
   writeZeroes(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    return this.#inPieces(offset, length, options, (extent) => this.#writer.writeZeroes(extent));
+    return this.#inPieces(offset, length, options, (...piece) => this.#writer.writeZeroes(...piece));
   }
 
   /**
@@ -428,17 +429,19 @@ export class Volume implements BlockTarget {
     offset: number,
     length: number,
     options: WaitOptions,
-    one: (extent: Extent) => Promise<void>,
+    one: (extent: Extent, patience: Patience) => Promise<void>,
   ): Promise<void> {
     return this.#run(async () => {
       checkInteger('length', length, 0);
       const { bytes } = this.#extent(offset, length, false);
       this.#life.checkThere(offset + bytes);
       const interrupts = beginWait(options);
+      const patience = new Patience(options);
       try {
         this.#life.checkWritable();
         for (let at = 0; at < bytes; at += PIECE_BYTES) {
-          await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
+          const piece = this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false);
+          await one(piece, patience);
           if (interrupts?.reason !== undefined) throw interrupts.reason;
         }
       } finally {

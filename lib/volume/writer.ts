@@ -187,9 +187,9 @@ export class VolumeWriter {
   }
 
   /** Rule 14: a write. At most a piece of {@link PIECE_BYTES}. */
-  async writeZeroes(extent: Extent): Promise<void> {
+  async writeZeroes(extent: Extent, patience: Patience): Promise<void> {
     const { first, count, offset, bytes } = extent;
-    await this.#core.change(first, count, async (epoch) => {
+    const run = async (epoch: number) => {
       const { data, tags } = this.#core;
       if (await tags.hasDamage(first, count)) {
         const zeros = new Source(new Uint8Array(bytes), bytes);
@@ -198,13 +198,14 @@ export class VolumeWriter {
       const sums = BigUint64Array.from({ length: count }, (_, i) => tags.zeroSum(first + i));
       await this.#attempt(extent, sums, epoch, () => data.target.writeZeroes(offset, bytes));
       await this.#install(extent, sums, TagState.valid, epoch);
-    });
+    };
+    await this.#core.change(first, count, run, patience);
   }
 
   /** Rule 14: a write, of nobody knows what. */
-  async discard(extent: Extent): Promise<void> {
+  async discard(extent: Extent, patience: Patience): Promise<void> {
     const { first, count, offset, bytes } = extent;
-    await this.#core.change(first, count, async (epoch) => {
+    const run = async (epoch: number) => {
       const sums = new BigUint64Array(count);
       await this.#attempt(extent, undefined, epoch, () =>
         this.#core.data.target.discard(offset, bytes),
@@ -215,7 +216,8 @@ export class VolumeWriter {
         const one = { ...extent, first: first + i, count: 1 };
         await this.#install(one, sums.subarray(i), TagState.discarded, epoch);
       }
-    });
+    };
+    await this.#core.change(first, count, run, patience);
   }
 
   async #install(
