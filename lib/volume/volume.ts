@@ -280,7 +280,9 @@ export class Volume implements BlockTarget {
 
   /** Makes a range read as zeros. Ended early, a part of it does. */
   writeZeroes(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    return this.#inPieces(offset, length, options, (...piece) => this.#writer.writeZeroes(...piece));
+    return this.#inPieces(offset, length, options, (...piece) =>
+      this.#writer.writeZeroes(...piece),
+    );
   }
 
   /**

@@ -345,9 +345,10 @@ export class VolumeWriter {
     const { tags, data } = this.#core;
     const sums = data.sumsOf(first, copy);
     const { claims } = await tags.claims(first, count);
-    const generation = await this.#core.generation();
     for (let i = 0; i < count; i++) {
       if (!isDamage(claims[i]!)) continue;
+      // One for each: with the first of a sector that is lost the others get a tag as well, and theirs is another one.
+      const generation = await this.#core.generation();
       await tags.keepDamage(first + i, sums[i]!, generation, epoch);
       await tags.makeDurable(first + i, 1);
     }

@@ -273,7 +273,9 @@ describe('a volume', () => {
     await volume.write(0, blockOf(0, 2));
     simulated.data.medium.overwrite(0, blockOf(0, 1)); // as if that was never written
     const write = vi.spyOn(SimulatedDisk.prototype, 'write');
-    const error = Object.assign(new Error('EIO: of a lease, without its checksum'), { code: 'EIO' });
+    const error = Object.assign(new Error('EIO: of a lease, without its checksum'), {
+      code: 'EIO',
+    });
     const beside = volume.write(BLOCK, blockOf(1, 3));
     write.mockRejectedValueOnce(error);
     await expect(volume.write(0, blockOf(0, 3))).rejects.toThrow(withCode('EIO'));
