@@ -58,9 +58,14 @@ interface LeaseAccess {
   depart(lease: Lease): void;
   /** The kernel has let go. */
   arrive(lease: Lease): void;
-  /** Its memory is being copied, until {@link LeaseAccess.letGo}; operations may begin and end meanwhile. */
+  /**
+   * Its memory is being copied, or waits for that, until {@link LeaseAccess.letGo}; operations may begin and end meanwhile.
+   *
+   * @throws `ERR_RINGBOLT_RELEASED`, `ERR_RINGBOLT_BUSY`
+   */
   hold(lease: Lease): void;
   letGo(lease: Lease): void;
+  isReleased(lease: Lease): boolean;
 }
 
 export let leases: LeaseAccess;
@@ -130,10 +135,7 @@ export class Lease {
           return ringboltError('ERR_RINGBOLT_UNSUPPORTED', 'The lease belongs to another engine');
         }
         if ((lease.#state & RELEASED) !== 0) return releasedError();
-        if (lease.#state !== HELD) {
-          return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
-        }
-        return undefined;
+        return lease.#state === HELD ? undefined : busyError();
       },
       buffer(lease) {
         if ((lease.#state & RELEASED) !== 0) throw releasedError();
@@ -158,16 +160,23 @@ export class Lease {
         if (lease.#state === RELEASED) lease.#goHome();
       },
       hold(lease) {
+        if ((lease.#state & RELEASED) !== 0) throw releasedError();
+        if (lease.#state !== HELD) throw busyError();
         lease.#state |= COPIED;
       },
       letGo(lease) {
         lease.#state &= ~COPIED;
         if (lease.#state === RELEASED) lease.#goHome();
       },
+      isReleased: (lease) => (lease.#state & RELEASED) !== 0,
     };
   }
 }
 
 function releasedError(): Error {
   return ringboltError('ERR_RINGBOLT_RELEASED', 'The lease was released');
+}
+
+function busyError(): Error {
+  return ringboltError('ERR_RINGBOLT_BUSY', 'The lease is in an operation in flight');
 }

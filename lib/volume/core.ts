@@ -7,6 +7,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { FlushOptions } from '../device/block-target.js';
+import { ringboltError } from '../errors.js';
+import { checkInteger, outOfRange } from '../validate.js';
 import type { BlockData } from './block-data.js';
 import type { BlockTags } from './block-tags.js';
 import type { DirtyRegions } from './dirty-regions.js';
@@ -52,6 +54,8 @@ export interface Change {
 export class VolumeCore {
   #parts: VolumeParts;
   #failure: { readonly error: unknown } | undefined;
+  /** Those that wait for bits although their operations have ended. */
+  readonly #abandoned = new Set<Promise<void>>();
   /** Called when a change is over. */
   onChange: () => void = () => undefined;
 
@@ -154,6 +158,29 @@ export class VolumeCore {
     this.onChange();
   }
 
+  /**
+   * Rule 14: which blocks a transfer is of; of a read, as much as there is.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`
+   */
+  extent(offset: number, length: number, isRead: boolean): Extent {
+    checkInteger('offset', offset, 0);
+    const { path, geometry } = this;
+    const { blockSize, dataBytes: size } = geometry;
+    const isWhole = length % blockSize === 0 || offset + length === size;
+    if (offset % blockSize !== 0 || !isWhole) {
+      const [name, value] = offset % blockSize === 0 ? ['length', length] : ['offset', offset];
+      const text = `${name} ${value} is no multiple of ${blockSize}, the block size of '${path}'`;
+      throw ringboltError('ERR_RINGBOLT_MISALIGNED', text, { path, offset, length });
+    }
+    if (!isRead && offset + length > size) {
+      if (length > size) throw outOfRange('length', `at most ${size}, the volume's size`, length);
+      throw outOfRange('offset', `at most ${size - length}, for ${length} bytes to fit`, offset);
+    }
+    const bytes = Math.max(0, Math.min(length, size - offset));
+    return { offset, bytes, first: offset / blockSize, count: Math.ceil(bytes / blockSize) };
+  }
+
   /** Runs what changes these blocks or their tags; waits for others first, with so much patience. */
   async change<T>(
     first: number,
@@ -195,16 +222,31 @@ export class VolumeCore {
     try {
       return await patience.wait(entering);
     } catch (error) {
-      // Whoever does not wait any more may be let in all the same.
-      entering.then(
+      this.#abandon(dirty, entering);
+      throw error;
+    }
+  }
+
+  /** Whoever does not wait any more may be let in all the same. */
+  #abandon(dirty: DirtyRegions, entering: Promise<number>): void {
+    const left: Promise<void> = entering
+      .then(
         (epoch) => {
           dirty.leave(epoch);
           this.onChange();
         },
         () => undefined,
-      );
-      throw error;
-    }
+      )
+      .then(() => void this.#abandoned.delete(left));
+    this.#abandoned.add(left);
+  }
+
+  /**
+   * Resolves when no bit is set for somebody who has gone, while nobody else comes: before growth, which relies on clear bitmaps and on no
+   * epoch ending by itself, and before epochs stop, on which they may wait.
+   */
+  async whenAbandonedLeft(): Promise<void> {
+    await Promise.all(this.#abandoned);
   }
 
   /** At once, if that can be. */

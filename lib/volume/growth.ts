@@ -54,6 +54,7 @@ export async function grow({ core, sidecar, epochs }: GrowingVolume, size: numbe
   checkTagsLast(sidecar);
   const layout = planGrowth(old.layout, shape);
   const ragged = await readRagged(core, shape);
+  await core.whenAbandonedLeft();
   await epochs.change();
   await persist(() => core.data.target.writeZeroes(dataBytes, size - dataBytes));
   await persist(() => core.flushData());

@@ -37,7 +37,8 @@ export type Stability = (typeof STABILITIES)[number];
 export interface VolumeWriteOptions extends WriteOptions {
   /**
    * A lease must not be changed while it is written: its checksum would not be that of what is on disk. `'check'` (default) looks again
-   * afterwards, and rejects with `ERR_RINGBOLT_CORRUPT` if it was; `'copy'` writes a copy; `'trust'` believes it.
+   * afterwards, and rejects with `ERR_RINGBOLT_CORRUPT` if it was; `'copy'` writes a copy, made when the turn of the write has come, and what is
+   * changed before is part of it; `'trust'` believes it. Other memory is always copied.
    */
   readonly stable?: Stability;
 }

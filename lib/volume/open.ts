@@ -204,7 +204,13 @@ class Opening {
     const parts = { sidecar, data: this.#data, tags: this.#tags, generations, bitmaps, epoch };
     const report = await recover({ ...parts, onProgress });
     core.checkFailure();
-    const { geometry, unit, writeBitmap: write } = sidecar;
+    const { geometry, unit, writeBitmap } = sidecar;
+    // Rule 8, also of a write that nobody waits for.
+    const write: typeof writeBitmap = (...bits) =>
+      writeBitmap(...bits).catch((error: unknown) => {
+        core.fail(error);
+        throw error;
+      });
     epochs.attach(new DirtyRegions({ geometry, bitmaps, epoch: epoch + 1, unit, write, maxBytes }));
     core.adopt({ suspects: undefined });
     return report;

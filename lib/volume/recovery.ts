@@ -5,6 +5,7 @@
 //   the tag says bad or torn      nothing: a crash must not launder known damage
 //   the tag is damaged            nothing: what it said may have been that
 //   the block cannot be read      nothing: the tag is kept, and opening goes on
+//   it was discarded              nothing: what a device has there may be something else each time, and would look like damage
 //   anything else                 recalculated: the data is what was there before the write, or after it, and nobody knows which
 //
 // Data is flushed first: a process that ended has left writes in the page cache, and tags for them would outlive the data. Then the tags

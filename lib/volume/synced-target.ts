@@ -20,7 +20,6 @@ import type {
 } from '../device/block-target.js';
 import type { WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
-import { isRefusal } from '../device/streams/source.js';
 import { lengthOf } from './io-options.js';
 
 /** What a volume needs of a target. */
@@ -38,20 +37,14 @@ export interface TargetStats {
   readonly flushes: number;
 }
 
-const HARMLESS = ['ABORT_ERR', 'ERR_RINGBOLT_TIMEOUT', 'ERR_RINGBOLT_CLOSED', 'ERR_OUT_OF_RANGE'];
-
-/** Whether something that rejected with this was not made, or goes on: of a flush, anything else is final (rule 8). */
+/**
+ * Whether something that rejected with this was not made, or goes on, or was made and is not what was meant: of a flush or a durable write,
+ * anything else is final (rule 8). Data is lost when the system says so, and its codes are others than Node's and ours, which begin with
+ * `ERR_`: a lease that is busy, or was changed, says nothing of what was written before.
+ */
 export function isHarmless(error: unknown): boolean {
-  if (isRefusal(error)) return true;
   const { code } = error as { code?: unknown };
-  if (typeof code !== 'string') return false;
-  return HARMLESS.includes(code) || code.startsWith('ERR_INVALID_');
-}
-
-/** The same of a durable write: refused, or ended as a whole, it says nothing of data that is not its own. */
-function isHarmlessWrite(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return isHarmless(error) || (typeof code === 'string' && code.startsWith('ERR_RINGBOLT_'));
+  return typeof code === 'string' && (code === 'ABORT_ERR' || code.startsWith('ERR_'));
 }
 
 export class SyncedTarget implements VolumeTarget {
@@ -136,7 +129,7 @@ export class SyncedTarget implements VolumeTarget {
 
   async #writeDurably<T>(write: () => Promise<T>): Promise<T> {
     this.#counts.durableWrites++;
-    const result = await this.#run(this.#writing, isHarmlessWrite, write);
+    const result = await this.#run(this.#writing, isHarmless, write);
     if (this.#flushing.size > 0) await Promise.allSettled(this.#flushing);
     if (this.#failure !== undefined) throw this.#failure.error;
     return result;

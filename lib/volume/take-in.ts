@@ -102,7 +102,10 @@ async function install(
     const state = choice.state(claim, isReadable, isReadable && sums[i] === expected[i]);
     if (state === undefined) continue;
     if (isDamage(claim)) [firstDamaged, lastDamaged] = [Math.min(firstDamaged, i), i];
-    if (claim === Claim.lost) await tags.keepDamage(first + i, sums[i]!, generation, epoch);
+    // With another generation, as what else is in its sector gets tags as well.
+    if (claim === Claim.lost) {
+      await tags.keepDamage(first + i, sums[i]!, await core.generation(), epoch);
+    }
     await tags.set(first + i, 1, { sums, at: i }, { generation, state }, epoch);
     changed++;
   }

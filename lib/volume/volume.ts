@@ -25,7 +25,7 @@ import { closedError, ringboltError } from '../errors.js';
 import { beginWait, type WaitOptions } from '../interrupt.js';
 import type { Lease } from '../memory/lease.js';
 import { checkSecret, SECRET } from '../secret.js';
-import { checkInteger, checkOptions, invalidType, outOfRange } from '../validate.js';
+import { checkInteger, checkOptions, invalidType } from '../validate.js';
 import type { BaselineRun } from './baseline.js';
 import { runAlone, type Part } from './batch.js';
 import { PIECE_BYTES } from './block-data.js';
@@ -50,6 +50,7 @@ import {
 import { VolumeLife } from './life.js';
 import { openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import type { VolumeCreateOptions, VolumeOpenOptions, VolumeProtectOptions } from './options.js';
+import { Patience } from './patience.js';
 import { VolumeReader } from './reader.js';
 import type { RebaselineOptions, RebaselineReport } from './rebaseline.js';
 import type { VolumeStats, VolumeStatus } from './status.js';
@@ -210,7 +211,7 @@ export class Volume implements BlockTarget {
     return this.#run(() => {
       const taken = takeReadOptions(options);
       const memory = takeMemory('into', into);
-      const extent = this.#extent(offset, lengthOf(memory), true);
+      const extent = this.#core.extent(offset, lengthOf(memory), true);
       if (extent.bytes === 0) return Promise.resolve(0);
       if (taken.verify === undefined) return this.#reader.read(extent, memory, taken);
       const { verify, ...rest } = taken;
@@ -234,7 +235,7 @@ export class Volume implements BlockTarget {
       const taken = takeWriteOptions(options);
       this.#life.checkWritable();
       const memory = takeMemory('from', from);
-      const extent = this.#extent(offset, lengthOf(memory), false);
+      const extent = this.#core.extent(offset, lengthOf(memory), false);
       this.#life.checkThere(offset + extent.bytes);
       return this.#writer.write(extent, memory, taken);
     });
@@ -280,12 +281,14 @@ export class Volume implements BlockTarget {
    * early, a part of the range is.
    */
   discard(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    return this.#inPieces(offset, length, options, (extent) => this.#writer.discard(extent));
+    return this.#inPieces(offset, length, options, (...piece) => this.#writer.discard(...piece));
   }
 
   /** Makes a range read as zeros. Ended early, a part of it does. */
   writeZeroes(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    return this.#inPieces(offset, length, options, (extent) => this.#writer.writeZeroes(extent));
+    return this.#inPieces(offset, length, options, (...piece) =>
+      this.#writer.writeZeroes(...piece),
+    );
   }
 
   /**
@@ -326,6 +329,8 @@ export class Volume implements BlockTarget {
    * The baseline of a volume that was made around data: begins, goes on, or joins what is under way. Resolves when all blocks have tags,
    * durably. `status().baseline` says how far it has come.
    *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_RINGBOLT_CLOSED`; `ERR_RINGBOLT_UNSUPPORTED` if it was opened for reading;
+   * `ERR_RINGBOLT_OUT_OF_STEP`, also if the data is truncated
    * @throws `ABORT_ERR` if it is paused, by {@link pauseBaseline}, a signal, or since the volume is closed; what it failed with
    */
   async baseline(run: BaselineRun = {}): Promise<void> {
@@ -347,6 +352,8 @@ export class Volume implements BlockTarget {
    * away, and the way to go on with a volume that is out of step, which is looked at again then. Blocks that cannot be read
    * keep their tags. Other operations go on meanwhile. Resolves when the new tags are durable.
    *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_RINGBOLT_MISALIGNED`; `ERR_RINGBOLT_UNSUPPORTED` if it was
+   * opened for reading; what it has failed with before
    * @throws `ABORT_ERR` if the signal was aborted: what was done until then stays; `ERR_RINGBOLT_CLOSED` if the volume is closed under it
    */
   async rebaseline(
@@ -358,7 +365,7 @@ export class Volume implements BlockTarget {
     checkOptions('range', range, ['offset', 'length']);
     const { offset, length } = range;
     checkInteger('length', length, 0);
-    const { first, count } = this.#extent(offset, length, false);
+    const { first, count } = this.#core.extent(offset, length, false);
     return this.#life.rebaseline(first, first + count, taken);
   }
 
@@ -395,6 +402,7 @@ export class Volume implements BlockTarget {
     const { sidecar, epochs } = this.#opened;
     await this.#life.stop();
     await this.#gate.whenEmpty();
+    await this.#core.whenAbandonedLeft();
     try {
       await epochs?.stop();
       if (epochs !== undefined && !this.#core.outOfStep) await this.#closeCleanly(epochs);
@@ -430,17 +438,19 @@ export class Volume implements BlockTarget {
     offset: number,
     length: number,
     options: WaitOptions,
-    one: (extent: Extent) => Promise<void>,
+    one: (extent: Extent, patience: Patience) => Promise<void>,
   ): Promise<void> {
     return this.#run(async () => {
       checkInteger('length', length, 0);
-      const { bytes } = this.#extent(offset, length, false);
+      const { bytes } = this.#core.extent(offset, length, false);
       this.#life.checkThere(offset + bytes);
       const interrupts = beginWait(options);
+      const patience = new Patience(options);
       try {
         this.#life.checkWritable();
         for (let at = 0; at < bytes; at += PIECE_BYTES) {
-          await one(this.#extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false));
+          const piece = this.#core.extent(offset + at, Math.min(PIECE_BYTES, bytes - at), false);
+          await one(piece, patience);
           if (interrupts?.reason !== undefined) throw interrupts.reason;
         }
       } finally {
@@ -463,29 +473,11 @@ export class Volume implements BlockTarget {
       const { offset, buffer } = op as Transfer;
       const memory = takeMemory(`ops[${index}].buffer`, buffer);
       const length = lengthOf(memory);
-      const extent = this.#extent(offset, length, isRead);
+      const extent = this.#core.extent(offset, length, isRead);
       if (!isRead) this.#life.checkThere(offset + extent.bytes);
       parts.push({ extent, buffer: memory, length });
     }
     return parts;
-  }
-
-  /** Rule 14. */
-  #extent(offset: number, length: number, isRead: boolean): Extent {
-    checkInteger('offset', offset, 0);
-    const { size, blockSize, path } = this;
-    const isWhole = length % blockSize === 0 || offset + length === size;
-    if (offset % blockSize !== 0 || !isWhole) {
-      const [name, value] = offset % blockSize === 0 ? ['length', length] : ['offset', offset];
-      const text = `${name} ${value} is no multiple of ${blockSize}, the block size of '${path}'`;
-      throw ringboltError('ERR_RINGBOLT_MISALIGNED', text, { path, offset, length });
-    }
-    if (!isRead && offset + length > size) {
-      if (length > size) throw outOfRange('length', `at most ${size}, the volume's size`, length);
-      throw outOfRange('offset', `at most ${size - length}, for ${length} bytes to fit`, offset);
-    }
-    const bytes = Math.max(0, Math.min(length, size - offset));
-    return { offset, bytes, first: offset / blockSize, count: Math.ceil(bytes / blockSize) };
   }
 }
 

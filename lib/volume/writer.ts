@@ -11,15 +11,15 @@
 // the same when it was written shows a second look, which is the target's as well.
 
 import type { BatchResult, WriteBatchOptions } from '../device/block-target.js';
-import { plainView } from '../memory/intrinsics.js';
-import { leases } from '../memory/lease.js';
+import { leases, type Lease } from '../memory/lease.js';
 import { Outcomes, type Part } from './batch.js';
 import { PIECE_BYTES, TURN_BYTES } from './block-data.js';
 import { Claim, isDamage, type Claims } from './block-tags.js';
 import type { Change, Extent, VolumeCore } from './core.js';
 import { TagState } from './format/tag-page.js';
-import { viewOf, type Memory, type Stability, type VolumeWriteOptions } from './io-options.js';
+import type { Memory, Stability, VolumeWriteOptions } from './io-options.js';
 import { Patience } from './patience.js';
+import { Source } from './source.js';
 
 type DataOptions = Omit<VolumeWriteOptions, 'stable' | 'checksum'>;
 
@@ -45,12 +45,13 @@ export class VolumeWriter {
     const stable = options.stable ?? 'check';
     const rest = withoutStable(options);
     const { data } = this.#core;
-    const source = sourceOf(from, stable);
+    if (isToBeCopied(from, stable)) return this.#writeCopy(extent, from, rest);
     const change = this.#tryBegin(extent);
-    if (change === undefined) return this.#writeSlowly(extent, source, stable, rest);
-    const sums = data.spare.take(extent.count);
+    if (change === undefined) return this.#writeSlowly(extent, from, stable, rest);
+    // The target says nothing of leases that it could not write; what the array had before might be what these blocks had once.
+    const sums = data.spare.take(extent.count).fill(0n);
     const checksum = data.checksums(extent.first, sums, stable === 'check');
-    return data.target.write(extent.offset, source, { ...rest, checksum }).then(
+    return data.target.write(extent.offset, from, { ...rest, checksum }).then(
       () => {
         const written = this.#written(extent, sums, change);
         if (typeof written === 'number') data.spare.give(sums);
@@ -72,9 +73,9 @@ export class VolumeWriter {
     const together: Begun[] = [];
     let at = 0;
     for (const [index, { extent, buffer }] of parts.entries()) {
-      const change = this.#tryBegin(extent);
+      const change = isToBeCopied(buffer, stable) ? undefined : this.#tryBegin(extent);
       if (change === undefined) outcomes.wait(index, this.write(extent, buffer, each));
-      else together.push({ index, extent, source: sourceOf(buffer, stable), change, at });
+      else together.push({ index, extent, source: buffer, change, at });
       if (change !== undefined) at += extent.count;
     }
     if (together.length > 0) {
@@ -144,50 +145,66 @@ export class VolumeWriter {
     }
   }
 
+  /** Rule 15. A copy takes turns, and its turn may have to come: the lease is the engine's until it has ended. */
+  async #writeCopy(extent: Extent, lease: Lease, options: DataOptions): Promise<number> {
+    leases.hold(lease);
+    try {
+      return await this.write(extent, leases.memory(lease), options);
+    } finally {
+      leases.letGo(lease);
+    }
+  }
+
   async #writeSlowly(
     extent: Extent,
-    source: Memory,
+    from: Memory,
     stable: Stability,
     options: DataOptions,
   ): Promise<number> {
     const { first, count, offset } = extent;
     const { data, tags } = this.#core;
     const patience = new Patience(options);
+    const source = new Source(from, extent.bytes);
     const write = async (epoch: number) => {
       const rest = patience.left(options);
       if (await tags.hasDamage(first, count)) {
         return this.#writeThrough(extent, source, rest, epoch);
       }
-      viewOf(source); // or blocks that were not written would have tags
       const sums = new BigUint64Array(count);
       const checksum = data.checksums(first, sums, stable === 'check');
-      await this.#attempt(extent, sums, epoch, () =>
-        data.target.write(offset, source, { ...rest, checksum }),
+      await this.#attempt(extent, sums, epoch, async () =>
+        data.target.write(offset, source.handOver(), { ...rest, checksum }),
       );
       await this.#install(extent, sums, TagState.valid, epoch);
     };
-    await this.#core.change(first, count, write, patience);
+    try {
+      await this.#core.change(first, count, write, patience);
+    } finally {
+      source.end();
+    }
     return extent.bytes;
   }
 
   /** Rule 14: a write. At most a piece of {@link PIECE_BYTES}. */
-  async writeZeroes(extent: Extent): Promise<void> {
+  async writeZeroes(extent: Extent, patience: Patience): Promise<void> {
     const { first, count, offset, bytes } = extent;
-    await this.#core.change(first, count, async (epoch) => {
+    const run = async (epoch: number) => {
       const { data, tags } = this.#core;
       if (await tags.hasDamage(first, count)) {
-        return this.#writeThrough(extent, new Uint8Array(bytes), {}, epoch);
+        const zeros = new Source(new Uint8Array(bytes), bytes);
+        return this.#writeThrough(extent, zeros, {}, epoch);
       }
       const sums = BigUint64Array.from({ length: count }, (_, i) => tags.zeroSum(first + i));
       await this.#attempt(extent, sums, epoch, () => data.target.writeZeroes(offset, bytes));
       await this.#install(extent, sums, TagState.valid, epoch);
-    });
+    };
+    await this.#core.change(first, count, run, patience);
   }
 
   /** Rule 14: a write, of nobody knows what. */
-  async discard(extent: Extent): Promise<void> {
+  async discard(extent: Extent, patience: Patience): Promise<void> {
     const { first, count, offset, bytes } = extent;
-    await this.#core.change(first, count, async (epoch) => {
+    const run = async (epoch: number) => {
       const sums = new BigUint64Array(count);
       await this.#attempt(extent, undefined, epoch, () =>
         this.#core.data.target.discard(offset, bytes),
@@ -198,7 +215,8 @@ export class VolumeWriter {
         const one = { ...extent, first: first + i, count: 1 };
         await this.#install(one, sums.subarray(i), TagState.discarded, epoch);
       }
-    });
+    };
+    await this.#core.change(first, count, run, patience);
   }
 
   async #install(
@@ -238,7 +256,12 @@ export class VolumeWriter {
     epoch: number,
   ): Promise<never> {
     this.#core.checkFailure();
-    await this.#settle(extent, sums, epoch);
+    try {
+      await this.#settle(extent, sums, epoch);
+    } catch (cause) {
+      // What is there now, no tag says: the region stays dirty until the volume is opened again.
+      this.#core.fail(cause);
+    }
     throw error;
   }
 
@@ -290,7 +313,7 @@ export class VolumeWriter {
    */
   async #writeThrough(
     { first, count, offset, bytes }: Extent,
-    source: Memory,
+    source: Source,
     options: DataOptions,
     epoch: number,
   ): Promise<void> {
@@ -305,7 +328,7 @@ export class VolumeWriter {
         offset: offset + start,
         bytes: end - start,
       };
-      const copy = viewOf(source).slice(start, end);
+      const copy = new Uint8Array(source.bytes.subarray(start, end));
       await this.#writePieceThrough(piece, copy, options, epoch);
     }
   }
@@ -321,9 +344,10 @@ export class VolumeWriter {
     const { tags, data } = this.#core;
     const sums = data.sumsOf(first, copy);
     const { claims } = await tags.claims(first, count);
-    const generation = await this.#core.generation();
     for (let i = 0; i < count; i++) {
       if (!isDamage(claims[i]!)) continue;
+      // One for each: with the first of a sector that is lost the others get a tag as well, and theirs is another one.
+      const generation = await this.#core.generation();
       await tags.keepDamage(first + i, sums[i]!, generation, epoch);
       await tags.makeDurable(first + i, 1);
     }
@@ -336,9 +360,8 @@ export class VolumeWriter {
   }
 }
 
-/** Rule 15: a view of a lease is copied like any other memory. */
-function sourceOf(from: Memory, stable: Stability): Memory {
-  return stable === 'copy' && leases.is(from) ? plainView(leases.buffer(from)) : from;
+function isToBeCopied(from: Memory, stable: Stability): from is Lease {
+  return stable === 'copy' && leases.is(from);
 }
 
 /** What the target knows of. Most have nothing else, and are not copied. */

@@ -332,6 +332,19 @@ describe('rebaseline', () => {
     await expect(range(0, (COUNT + 1) * BLOCK)).rejects.toThrow(withCode('ERR_OUT_OF_RANGE'));
     expect(await range(0, 0)).toMatchObject({ blocks: 0 });
   });
+
+  it('refuses options that are none, as a baseline does', async () => {
+    const volume = await written();
+    const type = withCode('ERR_INVALID_ARG_TYPE');
+    for (const options of [null, { signal: {} }, { onProgress: 1 }] as object[]) {
+      await expect(volume.rebaseline(undefined, options)).rejects.toThrow(type);
+      await expect(volume.baseline(options)).rejects.toThrow(type);
+    }
+    const value = withCode('ERR_INVALID_ARG_VALUE');
+    await expect(volume.baseline({ timeoutMs: 1 } as object)).rejects.toThrow(value);
+    await expect(volume.rebaseline(null as never)).rejects.toThrow(type);
+    expect(volume.status().state).toBe('open');
+  });
 });
 
 describe('a volume whose data is another', () => {

@@ -94,6 +94,32 @@ describe('growth', () => {
     expect((await simulated.open()).size).toBe(801 * BLOCK);
   });
 
+  it('begins when nobody wants a bit any more who has gone meanwhile', async () => {
+    for (let round = 0; round < 20; round++) {
+      const volume = await newVolume(COUNT * BLOCK);
+      await volume.close();
+      const bounded = await simulated.open({ maxDirtyBytes: 1 });
+      const first = bounded.write(0, blockOf(0, 1));
+      const impatient = new AbortController();
+      const gone = bounded.write(250 * BLOCK, blockOf(250, 2), { signal: impatient.signal });
+      gone.catch(() => undefined);
+      await first;
+      impatient.abort();
+      const marked: boolean[] = [];
+      simulated.sidecar.onOperation = ({ kind, offset }) => {
+        if (kind !== 'write' || offset >= 4 * BLOCK) return; // superblocks
+        marked.push(simulated.isMarked(0), simulated.isMarked(1));
+      };
+      await bounded.grow(700 * BLOCK);
+      simulated.sidecar.onOperation = undefined;
+      expect(marked).toContain(false);
+      expect(marked).not.toContain(true);
+      await expect(gone).rejects.toThrow(withCode('ABORT_ERR'));
+      expect(await readBlock(bounded, 0)).toBe(1);
+      await bounded.close();
+    }
+  });
+
   it('is refused where the volume would become smaller, is only read, or has no room', async () => {
     let volume = await newVolume(COUNT * BLOCK);
     await expect(volume.grow(BLOCK)).rejects.toThrow(withCode('ERR_OUT_OF_RANGE'));

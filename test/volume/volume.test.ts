@@ -1,6 +1,8 @@
 // Shows what a volume promises those who use it, one thing at a time, on a simulated disk.
 
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { resizable } from '../misuse/resizable.js';
+import { startEngine } from '../support/engine.js';
 import { Random } from '../support/random.js';
 import { SimulatedDisk } from './simulated-disk.js';
 import { BLOCK, blockOf, blocksOf, SimulatedVolume, versionsOf } from './simulated-volume.js';
@@ -108,13 +110,89 @@ describe('a volume', () => {
     const impatient = new AbortController();
     const second = volume.write(0, blockOf(0, 2), { signal: impatient.signal });
     const third = volume.write(0, blockOf(0, 3), { timeoutMs: 60_000 });
+    const others = [
+      volume.discard(0, BLOCK, { signal: impatient.signal }),
+      volume.writeZeroes(0, BLOCK, { signal: impatient.signal }),
+    ];
     impatient.abort();
-    await expect(second).rejects.toThrow(withCode('ABORT_ERR'));
+    for (const one of [second, ...others]) {
+      await expect(one).rejects.toThrow(withCode('ABORT_ERR'));
+    }
     expect(isFirstDone).toBe(false);
     await Promise.all([first, third]);
     expect(await readBlock(volume, 0)).toBe(3);
     await volume.settle(); // nobody is left in the epoch
     expect(volume.status()).toMatchObject({ state: 'open', dirtyRegions: 0, waiting: 0 });
+  });
+
+  it('has a lease until its write has ended, whatever that waits for, and whether or not it was released', async () => {
+    const { pool } = await startEngine();
+    const volume = await newVolume();
+    const ways = [
+      { block: 0, stable: 'check', isDamaged: false },
+      { block: 250, stable: 'copy', isDamaged: false },
+      { block: 1, stable: 'check', isDamaged: true },
+      { block: 2, stable: 'copy', isDamaged: true },
+    ] as const;
+    for (const { block, stable, isDamaged } of ways) {
+      await volume.write(1 * BLOCK, blocksOf(1, 2, 1));
+      if (isDamaged) simulated.damage(block, 0, 9);
+      if (isDamaged) await expect(readBlock(volume, block)).rejects.toThrow();
+      for (const isReleased of [true, false]) {
+        const lease = pool.acquire(BLOCK);
+        const view = lease.buffer;
+        view.set(blockOf(block, 5));
+        const others = volume.write(block * BLOCK, blockOf(block, 4)); // to be waited for
+        const written = volume.write(block * BLOCK, lease, { stable });
+        const again = withCode('ERR_RINGBOLT_BUSY');
+        await expect(volume.write(block * BLOCK, lease)).rejects.toThrow(again);
+        if (isReleased) lease.release();
+        const { bytesInUse } = pool.stats();
+        await Promise.all([others, written]);
+        expect(bytesInUse).toBe(BLOCK);
+        if (!isReleased) lease.release();
+        expect(pool.stats().bytesInUse).toBe(0);
+        expect(await readBlock(volume, block)).toBe(5);
+      }
+    }
+    expect(volume.status()).toMatchObject({ state: 'open', waiting: 0 });
+  });
+
+  it('goes on after a durable write that was refused, or whose lease was changed', async () => {
+    const { pool } = await startEngine();
+    const volume = await newVolume();
+    await volume.write(0, blocksOf(0, 8, 1), { durable: true });
+    const lease = pool.acquire(BLOCK);
+    lease.buffer.set(blockOf(0, 2));
+    const first = volume.write(0, lease);
+    const busy = withCode('ERR_RINGBOLT_BUSY');
+    await expect(volume.write(BLOCK, lease, { durable: true })).rejects.toThrow(busy);
+    await first;
+    const second = volume.write(2 * BLOCK, lease, { durable: true });
+    lease.buffer.set(blockOf(2, 3));
+    await expect(second).rejects.toThrow(withCode('ERR_RINGBOLT_CORRUPT'));
+    await volume.flush();
+    await volume.write(2 * BLOCK, blockOf(2, 4), { durable: true });
+    lease.release();
+    await volume.close();
+    simulated.world.crash('none');
+    const found = await simulated.open();
+    for (const [block, version] of [2, 1, 4].entries()) {
+      expect(await readBlock(found, block)).toBe(version);
+    }
+  });
+
+  it('writes nothing of memory that has another length when the turn of its write has come', async () => {
+    const volume = await newVolume();
+    for (const bytes of [0, BLOCK, 3 * BLOCK]) {
+      const memory = resizable(2 * BLOCK, 4 * BLOCK);
+      const others = volume.write(0, blocksOf(0, 3, 1));
+      const written = volume.write(0, new Uint8Array(memory));
+      memory.resize(bytes);
+      const wrong = withCode('ERR_INVALID_ARG_VALUE');
+      await Promise.all([others, expect(written).rejects.toThrow(wrong)]);
+      for (const block of [0, 1, 2]) expect(await readBlock(volume, block)).toBe(1);
+    }
   });
 
   it('refuses blocks whose tags are damaged, until they are overwritten', async () => {
@@ -173,6 +251,58 @@ describe('a volume', () => {
     simulated.world.crash('none');
     volume = await simulated.open();
     expect(await readBlock(volume, 0)).toBe(1);
+  });
+
+  it('changes nothing more after a bit could not be set, also one that nobody waits for', async () => {
+    const volume = await newVolume(80 * 248 * BLOCK);
+    for (const region of [0, 1]) await volume.write(region * 248 * BLOCK, blockOf(248 * region, 1));
+    // Half of what was marked ahead is used up: more is, and that fails.
+    simulated.sidecar.failNext('flush');
+    const last = volume.write(35 * 248 * BLOCK, blockOf(35 * 248, 1));
+    await last.catch(() => undefined); // it may end before that is known, or after
+    await simulated.world.turns.pass(20);
+    expect(volume.status().state).toBe('failed');
+    await expect(volume.flush()).rejects.toThrow(withCode('EIO'));
+  });
+
+  it('takes nothing for new after a write that failed but what that was to write', async () => {
+    const volume = await newVolume();
+    await volume.write(0, blocksOf(0, 2, 0));
+    // Two arrays for checksums are left, one with that of block 0 before.
+    await Promise.all([volume.write(0, blockOf(0, 1)), volume.write(BLOCK, blockOf(1, 1))]);
+    await volume.write(0, blockOf(0, 2));
+    simulated.data.medium.overwrite(0, blockOf(0, 1)); // as if that was never written
+    const write = vi.spyOn(SimulatedDisk.prototype, 'write');
+    const error = Object.assign(new Error('EIO: of a lease, without its checksum'), {
+      code: 'EIO',
+    });
+    const beside = volume.write(BLOCK, blockOf(1, 3));
+    write.mockRejectedValueOnce(error);
+    await expect(volume.write(0, blockOf(0, 3))).rejects.toThrow(withCode('EIO'));
+    write.mockRestore();
+    await beside;
+    await expect(readBlock(volume, 0)).rejects.toThrow(withCode('ERR_RINGBOLT_TORN'));
+  });
+
+  it('fails if what a write has left, that failed, cannot be told by its tag', async () => {
+    let failed = 0;
+    for (let round = 0; round < 30; round++) {
+      const volume = await newVolume();
+      await volume.write(0, blockOf(0, 1));
+      await volume.settle();
+      simulated.data.failNext('write');
+      simulated.data.onOperation = ({ kind, offset }) => {
+        if (kind !== 'read' || offset !== 0) return;
+        simulated.data.onOperation = undefined;
+        // While the block is looked at its tag goes from memory, and is damaged in the sidecar.
+        simulated.sidecar.medium.flipBit(simulated.geometry.offsetOfPage(0) + 100);
+        for (const block of [248, 496]) void readBlock(volume, block);
+      };
+      await expect(volume.write(0, blockOf(0, 2))).rejects.toThrow(withCode('EIO'));
+      if (volume.status().state === 'failed') failed++;
+      await volume.close().catch(() => undefined);
+    }
+    expect(failed).toBeGreaterThan(5);
   });
 
   it('flushes what an ended process left before its tags say so', async () => {
