@@ -176,7 +176,12 @@ describe.each(['auto', false] as const)('checksums of blocks, direct: %s', (dire
     }
   });
 
-  it('tell that a lease was changed while it was written, where that is asked for', async () => {
+  it('tell that a lease was changed while it was written, where that is asked for', async ({
+    skip,
+  }) => {
+    const { features } = engine.info.memory;
+    const [copied] = features.filter(({ active }) => !active);
+    if (copied !== undefined) return skip(`leases are copied: ${copied.reason}`);
     const bytes = 64 * KIB;
     const hashed = () => engine.stats().classes.foreground.checksumBytes;
     for (const algorithm of CRCS) {
