@@ -15,6 +15,7 @@ import { couldNotRun, printJson } from './path-command.js';
 import { Ticker } from './ticker.js';
 import { printable } from './text.js';
 
+const MIB = 2 ** 20;
 /** Raised whenever a field of the JSON changes its meaning. */
 const SCHEMA = 1;
 /** 128 and the signal's number, as shells have it. */
@@ -35,7 +36,7 @@ export function protectCommand(): Command {
     .option('--meta <file>', 'where the sidecar is to be; a block device needs one')
     .option('--block-size <bytes>', 'what has a checksum each: 4K to 64K', parseBytes(4096))
     .addOption(new Option('--algorithm <name>', 'of the checksums').choices(CHECKSUM_NAMES))
-    .option('--limit <bytes>', 'read at most so many bytes a second, e.g. 100M', parseBytes(1))
+    .option('--limit <bytes>', 'read at most so many bytes a second, e.g. 100M', parseBytes(MIB))
     .option('--json', 'print what was done as JSON')
     .addHelpText('after', HELP)
     .action(async (path: string, flags: Flags) => {

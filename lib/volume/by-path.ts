@@ -17,7 +17,7 @@ import {
   type VolumePaths,
 } from './files.js';
 import { Geometry, planLayout, shapeOf } from './geometry.js';
-import { createVolume, openParts, type OpenedVolume } from './open.js';
+import { createVolume, openParts, type OpenedVolume, type OpenVolumeOptions } from './open.js';
 import {
   resolveCreate,
   resolveOpen,
@@ -37,6 +37,21 @@ import { SuperblockStore } from './superblock-store.js';
 export function sidecarBytes(dataBytes: number, blockSize: number): number {
   const shape = shapeOf(dataBytes, blockSize);
   return new Geometry(shape, planLayout(shape)).sidecarBytes;
+}
+
+/** What only those can do who know where the files are. */
+function onPaths(
+  paths: VolumePaths,
+  file: BlockFile,
+): Pick<OpenVolumeOptions, 'identify' | 'checkSpace'> {
+  return {
+    identify: () => identify(paths, file),
+    checkSpace: ({ data, sidecar }) =>
+      checkSpace([
+        { file: paths.data, bytes: paths.isDevice ? 0 : data },
+        { file: paths.sidecar, bytes: sidecar },
+      ]),
+  };
 }
 
 /** A new file, or a device whose contents are lost. */
@@ -63,7 +78,7 @@ export async function createByPath(
     const sidecar = await createSidecarFile(engine, undo, paths, data.size, blockSize);
     const zeroed = size !== undefined;
     await createVolume({ data, sidecar, blockSize, algorithm, contents: 'zeros', zeroed });
-    return openParts({ ...settings, data, sidecar, identify: () => identify(paths, data) });
+    return openParts({ ...settings, ...onPaths(paths, data), data, sidecar });
   });
 }
 
@@ -101,7 +116,7 @@ export async function protectByPath(
     const data = await openForFormat(engine, undo, paths, resolved);
     const sidecar = await createSidecarFile(engine, undo, paths, data.size, blockSize);
     await createVolume({ data, sidecar, blockSize, algorithm, contents: 'unknown' });
-    return openParts({ ...settings, data, sidecar, identify: () => identify(paths, data) });
+    return openParts({ ...settings, ...onPaths(paths, data), data, sidecar });
   });
 }
 
@@ -147,8 +162,7 @@ export async function openByPath(
     const sidecar = await openSidecar(engine, undo, paths, access);
     const { shape } = (await SuperblockStore.open(sidecar)).current;
     const data = await openData(engine, undo, paths.data, { access, direct }, () => shape);
-    const file = () => identify(paths, data);
-    return openParts({ ...settings, access, data, sidecar, identify: file });
+    return openParts({ ...settings, ...onPaths(paths, data), access, data, sidecar });
   });
 }
 

@@ -24,10 +24,18 @@ import { persist } from './persist.js';
 import type { Sidecar } from './sidecar.js';
 import { checkUnits } from './units.js';
 
+/** That the files take besides what they have. */
+export interface MoreBytes {
+  readonly data: number;
+  readonly sidecar: number;
+}
+
 export interface GrowingVolume {
   readonly core: VolumeCore;
   readonly sidecar: Sidecar;
   readonly epochs: Epochs;
+  /** Rejects where there is no room. */
+  readonly checkSpace: ((more: MoreBytes) => Promise<void>) | undefined;
 }
 
 /** A block whose checksum is to cover more bytes than before. */
@@ -42,7 +50,10 @@ interface Ragged {
  *
  * @throws `ERR_OUT_OF_RANGE` if it would become smaller; `ERR_RINGBOLT_CORRUPT` if a last block that becomes longer is damaged
  */
-export async function grow({ core, sidecar, epochs }: GrowingVolume, size: number): Promise<void> {
+export async function grow(
+  { core, sidecar, epochs, checkSpace }: GrowingVolume,
+  size: number,
+): Promise<void> {
   const old = sidecar.geometry;
   const { dataBytes } = old;
   if (size < dataBytes) {
@@ -53,6 +64,10 @@ export async function grow({ core, sidecar, epochs }: GrowingVolume, size: numbe
   checkUnits(core.data.target, shape);
   checkTagsLast(sidecar);
   const layout = planGrowth(old.layout, shape);
+  await checkSpace?.({
+    data: Math.max(0, size - core.data.target.size),
+    sidecar: layout.tags.length - old.layout.tags.length,
+  });
   const ragged = await readRagged(core, shape);
   await core.whenAbandonedLeft();
   await epochs.change();
@@ -125,7 +140,11 @@ async function mark(
   }
 }
 
-async function exchangeParts({ core, sidecar, epochs }: GrowingVolume): Promise<void> {
+async function exchangeParts({
+  core,
+  sidecar,
+  epochs,
+}: Omit<GrowingVolume, 'checkSpace'>): Promise<void> {
   const { geometry, superblocks } = sidecar;
   const data = new BlockData(core.data.target, geometry, superblocks.current);
   const tags = new BlockTags(core.tags.cache, geometry, superblocks, data.seed);

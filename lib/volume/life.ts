@@ -87,9 +87,9 @@ export class VolumeLife {
     return this.#gate.alone(async () => {
       this.checkWritable();
       this.checkThere();
-      const { core, sidecar, epochs } = this.#opened;
+      const { core, sidecar, epochs, checkSpace } = this.#opened;
       const wasDone = this.baseline.status.state === 'done';
-      await grow({ core, sidecar, epochs: epochs! }, size);
+      await grow({ core, sidecar, epochs: epochs!, checkSpace }, size);
       if (wasDone) this.#goOn();
     });
   }

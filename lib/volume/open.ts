@@ -22,6 +22,7 @@ import {
 } from './format/superblock.js';
 import type { Bitmap } from './format/bitmap.js';
 import { Generations, RESERVED_AHEAD } from './generations.js';
+import type { MoreBytes } from './growth.js';
 import { BITMAP_SECTORS, shapeOf } from './geometry.js';
 import { RangeLocks } from './range-locks.js';
 import { isOutOfStep } from './out-of-step.js';
@@ -70,6 +71,8 @@ export interface OpenVolumeOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void;
   /** Rule 12: what the data file is now. */
   readonly identify?: () => Promise<FileIdentity | undefined>;
+  /** Rejects if there is no room for so many more bytes, before growth takes any. */
+  readonly checkSpace?: (more: MoreBytes) => Promise<void>;
   readonly timer?: Timer;
   /** Reserved at a time. */
   readonly generationsAhead?: number;
@@ -109,6 +112,7 @@ interface OpenedParts {
   /** What the superblock is to say after a clean close: generations, and what the data file is then. */
   readonly nextGeneration: () => number;
   readonly identify: (() => Promise<FileIdentity | undefined>) | undefined;
+  readonly checkSpace: ((more: MoreBytes) => Promise<void>) | undefined;
   readonly random: () => number;
   /** Whether it goes on by itself, and whom it tells how far it is. */
   readonly baseline: boolean;
@@ -277,13 +281,15 @@ class Opening {
     { hasChanged }: Step,
     parts: Pick<OpenedParts, 'epochs' | 'recovery' | 'recover' | 'nextGeneration'>,
   ): OpenedParts {
-    const { random = Math.random, identify, onBaselineProgress, baseline = true } = this.#options;
+    const { random = Math.random, identify, checkSpace } = this.#options;
+    const { onBaselineProgress, baseline = true } = this.#options;
     return {
       ...parts,
       core: this.#core!,
       sidecar: this.#sidecar,
       changedWhileClosed: hasChanged,
       identify,
+      checkSpace,
       random,
       baseline,
       onBaselineProgress,

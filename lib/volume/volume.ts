@@ -374,7 +374,7 @@ export class Volume implements BlockTarget {
    * volume. Other operations wait meanwhile. The baseline of a volume that was made around data goes on over what is new. After a crash it
    * has the old size or the new one.
    *
-   * @throws `ERR_OUT_OF_RANGE` if it would become smaller; `ERR_RINGBOLT_CORRUPT` if its last block was shorter than the others and is
+   * @throws `ENOSPC` before anything is taken, where that can be known; `ERR_OUT_OF_RANGE` if it would become smaller; `ERR_RINGBOLT_CORRUPT` if its last block was shorter than the others and is
    * damaged: it has to be overwritten first; `ERR_RINGBOLT_OUT_OF_STEP` if the data is truncated
    */
   async grow(size: number): Promise<void> {

@@ -117,6 +117,21 @@ describe('a volume that is made', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it('grows where there is space for it, and says how much is missing before it takes any', async () => {
+    const volume = await Volume.create(engine, name, { size: MIB });
+    const { bavail, bsize } = statfsSync(folder);
+    const blocksBefore = statSync(name).blocks;
+    const tooLarge = MIB + bavail * bsize + 2 ** 30;
+    await expect(volume.grow(tooLarge - (tooLarge % BLOCK))).rejects.toThrow(
+      withCode('ENOSPC', /bytes are needed/),
+    );
+    expect([volume.size, statSync(name).blocks]).toEqual([MIB, blocksBefore]);
+    await volume.grow(2 * MIB);
+    await volume.write(2 * MIB - BLOCK, randomBytes(BLOCK));
+    expect([volume.size, statSync(name).size]).toEqual([2 * MIB, 2 * MIB]);
+    await volume.close();
+  });
+
   it('on a device zeroes all of it, if that is what was asked for', async ({ skip }) => {
     const device = loopDevice(skip, randomBytes(4 * MIB));
     const own = await Engine.start({ pool: { bytes: 8 * MIB } });
