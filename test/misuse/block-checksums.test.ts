@@ -243,7 +243,16 @@ describe('a transfer refuses', () => {
 
   it('what its options throw when they are read, each read once', async () => {
     const thrown = new Error('as asked');
-    for (const property of ['algorithm', 'blockSize', 'seed', 'firstBlock', 'out', 'expected']) {
+    const properties = [
+      'algorithm',
+      'blockSize',
+      'seed',
+      'firstBlock',
+      'out',
+      'expected',
+      'recheck',
+    ];
+    for (const property of properties) {
       const checksum = Object.defineProperty(but({}), property, {
         enumerable: true,
         get() {
@@ -259,7 +268,7 @@ describe('a transfer refuses', () => {
       get: (target, key) => (reads++, Reflect.get(target, key) as unknown),
     });
     await file.read(0, new Uint8Array(BLOCK), { checksum: counted });
-    expect(reads).toBe(7);
+    expect(reads).toBe(8);
   });
 });
 

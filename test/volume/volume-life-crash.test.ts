@@ -229,10 +229,11 @@ class Machine {
     const size = this.size + more * SECTOR;
     this.growing = size;
     await volume.grow(size).catch((error: unknown) => {
-      // Rot in a last block that is short: it has to be overwritten first.
+      // Rot in a last block that is short: it has to be overwritten first. Or the data could not be made longer: nothing has begun.
       const last = this.blocks.get(this.count - 1);
       const { code } = error as { code?: unknown };
-      if (code !== 'ERR_RINGBOLT_CORRUPT' || last?.rot === undefined) throw error;
+      const hasRot = code === 'ERR_RINGBOLT_CORRUPT' && last?.rot !== undefined;
+      if (!hasRot && (code !== 'EIO' || isFailed(volume))) throw error;
       this.growing = this.size;
     });
     if (isOver()) return;
