@@ -66,6 +66,12 @@ export function checkBigInt(
   if (value < min || value > max) throw outOfRange(name, `>= ${min} and <= ${max}`, value);
 }
 
+export function checkPath(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw invalidType(name, 'of type string', value);
+  if (value !== '' && !value.includes('\0')) return;
+  throw invalidValue(name, 'must be a path without null bytes', value);
+}
+
 export function checkBoolean(name: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidType(name, 'of type boolean', value);
 }

@@ -14,13 +14,11 @@ import type { BenchReport } from '../../bench/results.js';
 import { runBench } from '../../bench/run.js';
 import { chooseWorkloads, type Workload } from '../../bench/workloads.js';
 import { collect, parseBytes, parseInteger, parseSeconds } from './arguments.js';
+import { onSignals } from './signals.js';
 
 const MIB = 2 ** 20;
 const MAX_SEED = 2 ** 30;
 const DIRECT = { on: true, off: false, auto: 'auto' } as const;
-
-/** 128 and the signal's number, as shells have it. */
-const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** As commander hands them over: values are checked, names are not. */
 interface Flags {
@@ -157,14 +155,6 @@ function checkJsonFile(file: string | undefined, target: string | undefined): vo
 
 function realPath(file: string): string {
   return fs.existsSync(file) ? fs.realpathSync(file) : path.resolve(file);
-}
-
-function onSignals(stop: (exitCode: number) => void): void {
-  for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
-    process.once(signal, () => {
-      stop(code);
-    });
-  }
 }
 
 function write(report: BenchReport, json: string | undefined): void {

@@ -12,15 +12,13 @@ import type { VolumeInspection } from '../volume/inspect.js';
 import { Volume } from '../volume/volume.js';
 import { parseBytes } from './arguments.js';
 import { couldNotRun, printJson } from './path-command.js';
+import { onSignals } from './signals.js';
 import { Ticker } from './ticker.js';
 import { printable } from './text.js';
 
 const MIB = 2 ** 20;
 /** Raised whenever a field of the JSON changes its meaning. */
 const SCHEMA = 1;
-/** 128 and the signal's number, as shells have it. */
-const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-
 interface Flags {
   readonly meta?: string;
   readonly blockSize?: number;
@@ -69,12 +67,10 @@ interface Done {
 async function protect(path: string, flags: Flags): Promise<number> {
   const stop = new AbortController();
   let exitCode = 0;
-  for (const [name, code] of Object.entries(SIGNAL_EXIT_CODES)) {
-    process.once(name, () => {
-      exitCode = code;
-      stop.abort();
-    });
-  }
+  onSignals((code) => {
+    exitCode = code;
+    stop.abort();
+  });
   try {
     const done = await run(path, flags, stop.signal);
     if (flags.json === true) printJson({ schema: SCHEMA, ringbolt: packageVersion(), ...done });

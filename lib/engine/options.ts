@@ -19,6 +19,7 @@ import {
   checkInteger,
   checkOneOf,
   checkOptions,
+  checkPath,
   invalidType,
   invalidValue,
   outOfRange,
@@ -210,10 +211,7 @@ const LOCK = [false, 'shared', 'exclusive'] as const;
 
 /** @throws TypeError, RangeError with Node's codes */
 export function resolveOpenOptions(path: string, options: OpenOptions): NativeOpenRequest {
-  if (typeof path !== 'string') throw invalidType('path', 'of type string', path);
-  if (path === '' || path.includes('\0')) {
-    throw invalidValue('path', 'must be a path without null bytes', path);
-  }
+  checkPath('path', path);
   const known = ['access', 'create', 'truncate', 'size', 'direct', 'lock', 'limit'];
   checkOptions('options', options, known);
   const { access = 'read', create = false, truncate = false } = options;

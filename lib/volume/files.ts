@@ -9,7 +9,7 @@ import type { BlockFile } from '../device/block-file.js';
 import { engines, type Engine } from '../engine/engine.js';
 import type { OpenOptions } from '../engine/options.js';
 import { RingboltError, ringboltError } from '../errors.js';
-import { invalidType, invalidValue } from '../validate.js';
+import { checkPath, invalidType, invalidValue } from '../validate.js';
 import type { FileIdentity } from './format/superblock.js';
 import type { VolumeShape } from './geometry.js';
 import type { ResolvedCreate, VolumePlace } from './options.js';
@@ -57,12 +57,6 @@ export async function findPaths(
   }
   await checkKept(sidecar);
   return { data, sidecar, isDevice, exists: found !== undefined };
-}
-
-function checkPath(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw invalidType(name, 'of type string', value);
-  if (value !== '' && !value.includes('\0')) return;
-  throw invalidValue(name, 'must be a path without null bytes', value);
 }
 
 /** Of a file that may not be there yet. */
